@@ -1,0 +1,298 @@
+// The plugin configuration -> a policy. The contract is schema/policy.schema.json, and test/unit holds the two together.
+// What is not known is refused: a member that is spelled wrongly would otherwise be a rule that nobody applies.
+
+import { JsonError } from "../json/error";
+import {
+  finish,
+  initReader,
+  JsonLimits,
+  JsonReader,
+  next,
+  openChunk,
+  readerBlockBytes,
+  resetReader,
+  Token,
+} from "../json/reader";
+import {
+  BODY_BYTES_DEFAULT,
+  BODY_BYTES_MAX,
+  CONFIG_BYTES_MAX,
+  DEPTH_DEFAULT,
+  DEPTH_MAX,
+  IN_FLIGHT_BYTES_DEFAULT,
+  IN_FLIGHT_BYTES_MAX,
+  IN_FLIGHT_BYTES_MIN,
+  KEY_BYTES_DEFAULT,
+  KEY_BYTES_MAX,
+  MEMBERS_PER_OBJECT_DEFAULT,
+  MEMBERS_PER_OBJECT_MAX,
+  METHOD_BYTES_MAX,
+  NAME_BYTES_MAX,
+  OPEN_MEMBERS_DEFAULT,
+  OPEN_MEMBERS_MAX,
+  STALL_MS_DEFAULT,
+  STALL_MS_MAX,
+  STALL_MS_MIN,
+} from "../limits";
+import { Method, methodOf } from "../mcp/method";
+import { Literal } from "../memory/bytes";
+import { allocateNameSet, firstName, nameBytes, nextName } from "../policy/name-set";
+import { allocatePolicy, freePolicy, Policy } from "../policy/policy";
+import { infoOf, reasonOfJson } from "../policy/reason";
+import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
+import { readUnguarded } from "./unguarded";
+import { number, readNames, readNumber, readStart, readWord, wordIndex } from "./values";
+
+const KNOWN =
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval";
+const KNOWN_LIMITS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
+/** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
+const LATER =
+  "prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts rules identity audit token_exchange response_uris sampling elicitation roots hidden_text";
+const LATER_LIMITS = "event_bytes list_bytes";
+
+const NOT_YET = "not in this version of the filter";
+
+/** Depth and members of the deepest and widest object of a configuration, with room to name a mistake below it. */
+const CONFIG_DEPTH: u32 = 16;
+const CONFIG_MEMBERS: u32 = 256;
+const CONFIG_KEY_BYTES: u32 = 256;
+
+let reader: JsonReader | null = null;
+
+/**
+ * Compiles the `bytes` bytes at `address`. The caller owns the policy; null means that the configuration is refused, and
+ * `toldProblem` (problem.ts) says why.
+ */
+export function parsePolicy(address: usize, bytes: u32): Policy | null {
+  clearProblem();
+  const source = openConfiguration(address, bytes);
+  const policy = allocatePolicy();
+  setDefaults(policy);
+  let isGood =
+    bytes <= CONFIG_BYTES_MAX
+      ? bytes != 0
+        ? readRoot(source, policy)
+        : told("found nothing, expected an object with tool_allowlist")
+      : told("larger than 4 MiB");
+  if (isGood && next(source) == Token.Failed) isGood = false;
+  if (isGood) finish(source);
+  if (source.error != JsonError.None) isGood = notJson(infoOf(reasonOfJson(source.error)).name, source.errorOffset);
+  resetReader(source);
+  if (isGood) return policy;
+  freePolicy(policy);
+  return null;
+}
+
+function openConfiguration(address: usize, bytes: u32): JsonReader {
+  let source = reader;
+  if (source === null) {
+    const limits = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
+    limits.depth = CONFIG_DEPTH;
+    limits.membersPerObject = CONFIG_MEMBERS;
+    limits.openMembers = CONFIG_MEMBERS;
+    limits.keyBytes = CONFIG_KEY_BYTES;
+    source = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
+    initReader(source, heap.alloc(readerBlockBytes(limits)), limits);
+    heap.free(changetype<usize>(limits));
+    reader = source;
+  }
+  openChunk(source, address, bytes);
+  return source;
+}
+
+function setDefaults(policy: Policy): void {
+  policy.json.depth = DEPTH_DEFAULT;
+  policy.json.membersPerObject = MEMBERS_PER_OBJECT_DEFAULT;
+  policy.json.openMembers = OPEN_MEMBERS_DEFAULT;
+  policy.json.keyBytes = KEY_BYTES_DEFAULT;
+  policy.bodyBytesMax = BODY_BYTES_DEFAULT;
+  policy.stallMs = STALL_MS_DEFAULT;
+  policy.inFlightBytesMax = IN_FLIGHT_BYTES_DEFAULT;
+}
+
+function readRoot(source: JsonReader, policy: Policy): bool {
+  if (!readStart(source, Token.ObjectStart, "an object with tool_allowlist")) return false;
+  while (true) {
+    const token = next(source);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key || !readMember(source, policy)) return false;
+  }
+  if (policy.tools === null) return told("found no tool_allowlist, expected a list of tool names ([] allows none)");
+  if (policy.methods === null) policy.methods = allocateNameSet(0, 0);
+  return true;
+}
+
+function readMember(source: JsonReader, policy: Policy): bool {
+  const name = source.keyAt;
+  const bytes = source.textBytes;
+  switch (wordIndex(name, bytes, KNOWN)) {
+    case 0:
+      return readTools(source, policy);
+    case 1:
+      return readMethods(source, policy);
+    case 2: {
+      const mode = readMemberWord(source, "mode", "enforce monitor");
+      policy.mode = mode;
+      return mode >= 0;
+    }
+    case 3: {
+      const form = readMemberWord(source, "refusal", "jsonrpc_error tool_error http_403");
+      policy.refusal = form;
+      return form >= 0;
+    }
+    case 4: {
+      const detail = readMemberWord(source, "refusal_detail", "explain masked");
+      policy.refusalDetail = detail;
+      return detail >= 0;
+    }
+    case 5: {
+      const headers = readMemberWord(source, "request_headers", "release hold");
+      policy.requestHeaders = headers;
+      return headers >= 0;
+    }
+    case 6:
+      return readRequestBody(source);
+    case 7: {
+      const direction = readMemberWord(source, "direction", "inbound both");
+      policy.direction = direction;
+      return direction >= 0;
+    }
+    case 8: {
+      const before = enterMember("unguarded");
+      const isGood = readUnguarded(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 9:
+      return readLimits(source, policy);
+    case 10:
+      return readApproval(source, policy);
+    default:
+      return refuseMember(name, bytes, KNOWN, LATER);
+  }
+}
+
+function refuseMember(name: usize, bytes: u32, known: Literal, later: Literal): bool {
+  const index = wordIndex(name, bytes, later);
+  if (index < 0) return unknownMember(name, bytes, known);
+  enterWord(later, index);
+  return told(NOT_YET);
+}
+
+/** Reads a word into the member `name`. Index of the word, or -1. */
+function readMemberWord(source: JsonReader, name: Literal, words: Literal): i32 {
+  const before = enterMember(name);
+  const index = readWord(source, words);
+  if (index >= 0) leavePath(before);
+  return index;
+}
+
+function readTools(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("tool_allowlist");
+  const tools = readNames(source, NAME_BYTES_MAX, "a tool name of 1 to 256 bytes");
+  policy.tools = tools;
+  if (tools === null) return false;
+  leavePath(before);
+  return true;
+}
+
+function readMethods(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("method_allowlist");
+  const methods = readNames(source, METHOD_BYTES_MAX, "a method name of 1 to 128 bytes of printable ASCII");
+  policy.methods = methods;
+  if (methods === null) return false;
+  let index: u32 = 0;
+  for (let name = firstName(methods); name != 0; name = nextName(methods, name)) {
+    enterElement(index);
+    if (!isPrintable(name, nameBytes(name))) {
+      return told("found a byte that is not printable ASCII, expected a method name");
+    }
+    if (methodOf(name, nameBytes(name)) != Method.Other) {
+      return told("found a method of the built-in table, expected a further one: its own member opens it");
+    }
+    leavePath(before);
+    enterMember("method_allowlist");
+    index++;
+  }
+  leavePath(before);
+  return true;
+}
+
+function isPrintable(address: usize, bytes: u32): bool {
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes, the caller's range.
+    if (u32(load<u8>(address + i)) - 0x21 > 0x5d) return false;
+  }
+  return true;
+}
+
+function readRequestBody(source: JsonReader): bool {
+  const before = enterMember("request_body");
+  const index = readWord(source, "whole stream");
+  if (index < 0) return false;
+  if (index == 1) return told('"stream" is not in this version of the filter, expected "whole"');
+  leavePath(before);
+  return true;
+}
+
+function readApproval(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("approval");
+  if (!readStart(source, Token.ObjectStart, "an object with mode")) return false;
+  while (true) {
+    const token = next(source);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key) return false;
+    if (wordIndex(source.keyAt, source.textBytes, "mode") < 0) {
+      return unknownMember(source.keyAt, source.textBytes, "mode");
+    }
+    if (readMemberWord(source, "mode", "off") < 0) return false;
+    policy.approvalOff = true;
+  }
+  if (!policy.approvalOff) return told("found no mode, expected off");
+  leavePath(before);
+  return true;
+}
+
+function readLimits(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("limits");
+  if (!readStart(source, Token.ObjectStart, "an object")) return false;
+  while (true) {
+    const token = next(source);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key || !readLimit(source, policy)) return false;
+  }
+  leavePath(before);
+  return true;
+}
+
+function readLimit(source: JsonReader, policy: Policy): bool {
+  const name = source.keyAt;
+  const bytes = source.textBytes;
+  const index = wordIndex(name, bytes, KNOWN_LIMITS);
+  if (index < 0) return refuseMember(name, bytes, KNOWN_LIMITS, LATER_LIMITS);
+  const before = enterWord(KNOWN_LIMITS, index);
+  let low: u32 = 1;
+  let high: u32 = BODY_BYTES_MAX;
+  if (index == 1) high = DEPTH_MAX;
+  else if (index == 2) high = MEMBERS_PER_OBJECT_MAX;
+  else if (index == 3) high = OPEN_MEMBERS_MAX;
+  else if (index == 4) high = KEY_BYTES_MAX;
+  else if (index == 5) {
+    low = STALL_MS_MIN;
+    high = STALL_MS_MAX;
+  } else if (index == 6) {
+    low = IN_FLIGHT_BYTES_MIN;
+    high = IN_FLIGHT_BYTES_MAX;
+  }
+  if (!readNumber(source, low, high)) return false;
+  leavePath(before);
+  if (index == 0) policy.bodyBytesMax = number;
+  else if (index == 1) policy.json.depth = number;
+  else if (index == 2) policy.json.membersPerObject = number;
+  else if (index == 3) policy.json.openMembers = number;
+  else if (index == 4) policy.json.keyBytes = number;
+  else if (index == 5) policy.stallMs = number;
+  else policy.inFlightBytesMax = number;
+  return true;
+}

@@ -1,0 +1,177 @@
+// Reading one value of a configuration: words, numbers, lists of names. Each function takes the value that comes next;
+// false means that the problem has been told.
+
+import { captureRaw, captureText, JsonReader, next, Token } from "../json/reader";
+import { LIST_ENTRIES_MAX } from "../limits";
+import { Literal, literalByte, literalBytes } from "../memory/bytes";
+import { addName, allocateNameSet, firstName, freeNameSet, NameSet, nameBytes, nextName } from "../policy/name-set";
+import { enterElement, expected, expectedNumber, expectedWord, leavePath, told } from "./problem";
+
+/** Room for one text of a configuration. */
+export const TEXT_ROOM: u32 = 1024;
+export const textAt: usize = memory.data(1024, 4);
+
+/** The text of the string that `readString` found. */
+export let textBytes: u32 = 0;
+/** The number that `readNumber` found. */
+export let number: u32 = 0;
+
+/** Takes the next value, whatever it is; its text stands at `textAt` when it is a string or a number. */
+export function readValue(reader: JsonReader): Token {
+  captureText(reader, textAt, TEXT_ROOM);
+  const token = next(reader);
+  textBytes = token == Token.String ? min(reader.textBytes, TEXT_ROOM) : 0;
+  return token;
+}
+
+/** The next value must be an object or a list: `what` says what it holds. */
+export function readStart(reader: JsonReader, start: Token, what: Literal): bool {
+  const token = readValue(reader);
+  return token == start ? true : expected(reader, token, textAt, textBytes, what);
+}
+
+/** The next value must be a string of 1 to `most` bytes. */
+export function readString(reader: JsonReader, most: u32, what: Literal): bool {
+  const token = readValue(reader);
+  if (token != Token.String) return expected(reader, token, textAt, textBytes, what);
+  if (reader.textBytes == 0 || reader.textBytes > most) return expected(reader, token, textAt, textBytes, what);
+  return true;
+}
+
+/** Index, in `words` (separated by spaces), of the string that comes next; -1 when it is none of them. */
+export function readWord(reader: JsonReader, words: Literal): i32 {
+  const token = readValue(reader);
+  const index = token == Token.String ? wordIndex(textAt, textBytes, words) : -1;
+  if (index < 0) expectedWord(reader, token, textAt, textBytes, words);
+  return index;
+}
+
+/** Index of a text in `words` (separated by spaces), or -1. */
+export function wordIndex(address: usize, bytes: u32, words: Literal): i32 {
+  const all = literalBytes(words);
+  let index = 0;
+  let start: u32 = 0;
+  while (start < all) {
+    let end = start;
+    while (end < all && literalByte(words, end) != 0x20) end++;
+    if (end - start == bytes) {
+      let i: u32 = 0;
+      // SAFETY: i < bytes, the caller's range.
+      while (i < bytes && u32(load<u8>(address + i)) == literalByte(words, start + i)) i++;
+      if (i == bytes) return index;
+    }
+    index++;
+    start = end + 1;
+  }
+  return -1;
+}
+
+/**
+ * The next value must be a whole number from `low` to `high`, in any spelling: a configuration that went through a
+ * protobuf Struct can say 1e+06.
+ */
+export function readNumber(reader: JsonReader, low: u32, high: u32): bool {
+  captureRaw(reader, textAt, TEXT_ROOM);
+  const token = next(reader);
+  const bytes = token == Token.Number || token == Token.String ? min(reader.rawBytes, TEXT_ROOM) : 0;
+  if (token != Token.Number) {
+    // Without its quotes: the message puts its own.
+    if (token == Token.String) return expectedNumber(reader, token, textAt + 1, max<u32>(bytes, 2) - 2, low, high);
+    return expectedNumber(reader, token, textAt, 0, low, high);
+  }
+  const value = wholeNumber(textAt, bytes);
+  if (value < i64(low) || value > i64(high)) return expectedNumber(reader, token, textAt, bytes, low, high);
+  number = u32(value);
+  return true;
+}
+
+/** The whole number that a JSON number stands for; -1 when it is negative, has a fraction, or does not fit. */
+function wholeNumber(address: usize, bytes: u32): i64 {
+  let value: i64 = 0;
+  let fractionDigits: i32 = 0;
+  let exponent: i32 = 0;
+  let isNegativeExponent = false;
+  let part = 0; // 0 integer, 1 fraction, 2 exponent
+  if (bytes > 24) return -1;
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes, the caller's range.
+    const byte = u32(load<u8>(address + i));
+    const digit = byte - 0x30;
+    if (digit < 10) {
+      if (part == 2) {
+        exponent = min(exponent * 10 + i32(digit), 99);
+      } else {
+        // A fraction's zeros at its end change nothing, but fit.
+        if (value > 999_999_999_999_999) return -1;
+        value = value * 10 + i64(digit);
+        if (part == 1) fractionDigits++;
+      }
+    } else if (byte == 0x2e) {
+      part = 1;
+    } else if (byte == 0x65 || byte == 0x45) {
+      part = 2;
+    } else if (byte == 0x2d) {
+      if (part != 2) return -1;
+      isNegativeExponent = true;
+    }
+  }
+  let shift = (isNegativeExponent ? -exponent : exponent) - fractionDigits;
+  while (shift > 0 && value != 0) {
+    if (value > 999_999_999_999_999) return -1;
+    value *= 10;
+    shift--;
+  }
+  while (shift < 0 && value != 0) {
+    if (value % 10 != 0) return -1;
+    value /= 10;
+    shift++;
+  }
+  return value;
+}
+
+/**
+ * The next value must be a list of distinct strings of 1 to `most` bytes each. Null when it is not; else the set, which
+ * the caller owns.
+ */
+export function readNames(reader: JsonReader, most: u32, what: Literal): NameSet | null {
+  if (!readStart(reader, Token.ArrayStart, "a list of strings")) return null;
+  // The list is short of the configuration's bytes, so the names fit; how many there are is not known yet.
+  let names = allocateNameSet(16, 16 * most);
+  let index: u32 = 0;
+  while (true) {
+    const before = enterElement(index);
+    const token = readValue(reader);
+    if (token == Token.ArrayEnd) {
+      leavePath(before);
+      return names;
+    }
+    const isGood =
+      token == Token.String && reader.textBytes != 0 && reader.textBytes <= most
+        ? index < LIST_ENTRIES_MAX || told("the list has too many entries, expected at most 16384")
+        : expected(reader, token, textAt, textBytes, what);
+    if (!isGood) return discard(names);
+    if (index == names.slotCount >> 1) names = doubled(names, most);
+    if (!addName(names, textAt, reader.textBytes)) {
+      told("found the same string a second time, expected distinct strings");
+      return discard(names);
+    }
+    leavePath(before);
+    index++;
+  }
+}
+
+function discard(names: NameSet): NameSet | null {
+  freeNameSet(names);
+  return null;
+}
+
+/** A set with room for twice as many names, which takes the place of `names`. */
+function doubled(names: NameSet, most: u32): NameSet {
+  const room = names.entries << 1;
+  const larger = allocateNameSet(room, room * most);
+  for (let name = firstName(names); name != 0; name = nextName(names, name)) {
+    addName(larger, name, nameBytes(name));
+  }
+  freeNameSet(names);
+  return larger;
+}

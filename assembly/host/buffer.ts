@@ -1,0 +1,15 @@
+// Bodies and configurations.
+
+import { BufferId, Status } from "./abi";
+import { proxy_get_buffer_bytes } from "./env";
+import { landedBytes, openLanding, RESULT_ADDRESS, RESULT_BYTES } from "./landing";
+
+/**
+ * Copies `bytes` bytes of a buffer, from offset `start`, into the landing area. False when the host refuses, or gives
+ * another number of bytes than was asked for.
+ */
+export function readBuffer(buffer: BufferId, start: u32, bytes: u32): bool {
+  openLanding();
+  const status = proxy_get_buffer_bytes(buffer, start, bytes, RESULT_ADDRESS, RESULT_BYTES);
+  return status == Status.Ok && landedBytes() == bytes;
+}

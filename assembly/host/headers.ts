@@ -1,0 +1,59 @@
+// Header maps, read as a whole: a single lookup gives only the first of several values, and a decision on one of two
+// values is a decision that somebody else can make differently.
+//
+//   pairs:  | count u32 | count x (name bytes u32, value bytes u32) | name NUL value NUL ... |
+
+import { MapId, Status } from "./abi";
+import { proxy_get_header_map_pairs } from "./env";
+import { landedAt, landedBytes, openLanding, RESULT_ADDRESS, RESULT_BYTES } from "./landing";
+
+// The walk over the one map that has landed.
+let sizesAt: usize = 0;
+let dataAt: usize = 0;
+let dataEnd: usize = 0;
+let left: u32 = 0;
+
+/** The header at hand; name in lower case, as Envoy keeps it. Alive as long as the landing. */
+export let nameAt: usize = 0;
+export let nameBytes: u32 = 0;
+export let valueAt: usize = 0;
+export let valueBytes: u32 = 0;
+
+/** Fetches a header map. False when the host refuses or what it gives is no map. */
+export function openHeaders(map: MapId): bool {
+  openLanding();
+  left = 0;
+  if (proxy_get_header_map_pairs(map, RESULT_ADDRESS, RESULT_BYTES) != Status.Ok) return false;
+  const bytes = landedBytes();
+  if (bytes < 4) return false;
+  const address = landedAt();
+  // SAFETY: at least four bytes have landed.
+  const count = load<u32>(address);
+  if (count > (bytes - 4) >> 3) return false;
+  sizesAt = address + 4;
+  dataAt = sizesAt + (usize(count) << 3);
+  dataEnd = address + bytes;
+  left = count;
+  return true;
+}
+
+/** Moves to the next header; false when there is none, or it does not lie inside what has landed. */
+export function nextHeader(): bool {
+  if (left == 0) return false;
+  // SAFETY: `left` headers remain, so their sizes stand before dataAt.
+  nameBytes = load<u32>(sizesAt);
+  valueBytes = load<u32>(sizesAt, 4);
+  const rest = u64(dataEnd - dataAt);
+  if (u64(nameBytes) + u64(valueBytes) + 2 > rest) return false;
+  nameAt = dataAt;
+  valueAt = dataAt + nameBytes + 1;
+  dataAt = valueAt + valueBytes + 1;
+  sizesAt += 8;
+  left--;
+  return true;
+}
+
+/** Whether every header has been seen; false after a walk that met a broken one. */
+export function allHeadersSeen(): bool {
+  return left == 0;
+}

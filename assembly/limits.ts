@@ -1,0 +1,88 @@
+// Every bound of the filter, each with its unit, why it has this value, and what happens at it. Bounds that an operator
+// may change have the suffix _DEFAULT and a range; the others are fixed.
+
+// --- The request body (configuration member `limits`) ---
+
+/** Bytes of one request body. Below Envoy's 1 MiB buffer, above which an HTTP/1.1 stream stalls. Over it: body_too_large. */
+export const BODY_BYTES_DEFAULT: u32 = 1_000_000;
+export const BODY_BYTES_MAX: u32 = 64 << 20;
+
+/** Containers open at once. One bit each in a 64-bit word; servers get superlinear far below 1,000. Over it: json_depth. */
+export const DEPTH_DEFAULT: u32 = 64;
+export const DEPTH_MAX: u32 = 64;
+
+/** Members of one object. Real tool arguments stay below a thousand. Over it: json_members. */
+export const MEMBERS_PER_OBJECT_DEFAULT: u32 = 1024;
+export const MEMBERS_PER_OBJECT_MAX: u32 = 16384;
+
+/** Members of all objects that are open at once; bounds the duplicate check's memory. Over it: json_open_members. */
+export const OPEN_MEMBERS_DEFAULT: u32 = 4096;
+export const OPEN_MEMBERS_MAX: u32 = 65536;
+
+/** Bytes of one member name after unescaping. Over it: json_key_bytes. */
+export const KEY_BYTES_DEFAULT: u32 = 256;
+export const KEY_BYTES_MAX: u32 = 1024;
+
+/** Milliseconds a held request may make no progress. Below the 15 s of the shortest usual client timeout. At it: stalled. */
+export const STALL_MS_DEFAULT: u32 = 10_000;
+export const STALL_MS_MIN: u32 = 100;
+export const STALL_MS_MAX: u32 = 600_000;
+
+/** Bytes that all undecided requests of a worker hold, in Envoy and in the module. Over it: overloaded. */
+export const IN_FLIGHT_BYTES_DEFAULT: u32 = 64 << 20;
+export const IN_FLIGHT_BYTES_MIN: u32 = 64 << 10;
+export const IN_FLIGHT_BYTES_MAX: u32 = 256 << 20;
+
+// --- What is captured of a message ---
+
+/** Bytes of `method`. The longest method of any revision has 36. Over it: method_invalid. */
+export const METHOD_BYTES_MAX: u32 = 128;
+
+/** Bytes of `params.name`. MCP recommends at most 128; a longer one can be listed verbatim. Over it: not listed. */
+export const NAME_BYTES_MAX: u32 = 256;
+
+/** Bytes of a string `id` as written between its quotes. Over it: id_invalid. */
+export const ID_BYTES_MAX: u32 = 256;
+
+/** Bytes of `x-request-id` that a refusal repeats; Envoy's own are 36 long. A longer one is left out. */
+export const REQUEST_ID_BYTES_MAX: u32 = 64;
+
+/** Bytes of `ref.type`; the two legal values have 10 and 12. A longer one is an unknown type. */
+export const REF_TYPE_BYTES_MAX: u32 = 16;
+
+// --- Memory ---
+
+/** Bytes where the host puts what it returns. One body piece plus the largest usual header map fit. */
+export const LANDING_BYTES: u32 = 192 << 10;
+
+/** Bytes of one piece in which a body chunk is read: bounds what the host copies into the module at once. */
+export const PIECE_BYTES: u32 = 64 << 10;
+
+/** Bytes of one host result that does not fit the landing area (a large configuration). Over it: the host call fails. */
+export const HOST_RESULT_BYTES_MAX: u32 = 16 << 20;
+
+/** Slots of a fresh duplicate table; real messages have fewer than 32 members open at once. */
+export const MEMBER_SLOTS_MIN: u32 = 64;
+
+/** Streams of one VM. A record has about 700 bytes, so this is 45 MB. Over it: overloaded. */
+export const EXCHANGES_MAX: u32 = 65536;
+
+/** Plugin configurations of one VM; each takes a few kilobytes. Over it the configuration is refused. */
+export const GUARDS_MAX: u32 = 4096;
+
+// --- The configuration (cold path) ---
+
+/** Bytes of one plugin configuration. Over it: refused. */
+export const CONFIG_BYTES_MAX: u32 = 4 << 20;
+
+/** Entries of one list of names. Over it: refused. */
+export const LIST_ENTRIES_MAX: u32 = 16384;
+
+/** Entries of `unguarded`: a short list of named exceptions, walked once per request. Over it: refused. */
+export const UNGUARDED_ENTRIES_MAX: u32 = 64;
+
+/** Bytes of `unguarded[].path` and `unguarded[].reason`. Over it: refused. */
+export const UNGUARDED_TEXT_BYTES_MAX: u32 = 1024;
+
+/** Bytes of a log line, a reply body, or a configuration error. What does not fit is cut. */
+export const TEXT_BYTES_MAX: u32 = 4096;

@@ -1,0 +1,140 @@
+// The members of a message that have a meaning to MCP, object by object, and the names that are near to one of them.
+//
+// A near name differs in its bytes and is equal once letter case, Unicode folding to ASCII (U+017F to s, U+212A to k) and
+// surrounding white space and controls are taken away. Readers that fold would take it for the member itself, ours would
+// not: such a message has two readings and is refused.
+
+import { asciiLower, equalsLiteral, Literal, literalByte, literalBytes } from "../memory/bytes";
+
+/** The objects of a message in which member names are looked at. */
+export const enum Place {
+  Envelope,
+  Params,
+  Meta,
+  Ref,
+  Notifications,
+}
+
+/** The members that the envelope acts on; `Known` is a protocol member that only near names are measured against. */
+export const enum Member {
+  Unknown,
+  Near,
+  Known,
+  Jsonrpc,
+  Id,
+  Method,
+  Params,
+  Result,
+  Error,
+  Name,
+  Arguments,
+  Meta,
+  Ref,
+  Task,
+  Notifications,
+  ProtocolVersion,
+  RefType,
+  ResourceSubscriptions,
+  TaskIds,
+}
+
+/** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
+export function memberOf(place: Place, address: usize, bytes: u32): Member {
+  switch (place) {
+    case Place.Envelope:
+      return envelopeMember(address, bytes);
+    case Place.Params:
+      return paramsMember(address, bytes);
+    case Place.Meta:
+      return metaMember(address, bytes);
+    case Place.Ref:
+      return refMember(address, bytes);
+    default:
+      return notificationsMember(address, bytes);
+  }
+}
+
+function envelopeMember(address: usize, bytes: u32): Member {
+  let member = match(Member.Unknown, address, bytes, "jsonrpc", Member.Jsonrpc);
+  member = match(member, address, bytes, "id", Member.Id);
+  member = match(member, address, bytes, "method", Member.Method);
+  member = match(member, address, bytes, "params", Member.Params);
+  member = match(member, address, bytes, "result", Member.Result);
+  return match(member, address, bytes, "error", Member.Error);
+}
+
+function paramsMember(address: usize, bytes: u32): Member {
+  let member = match(Member.Unknown, address, bytes, "name", Member.Name);
+  member = match(member, address, bytes, "arguments", Member.Arguments);
+  member = match(member, address, bytes, "_meta", Member.Meta);
+  member = match(member, address, bytes, "ref", Member.Ref);
+  member = match(member, address, bytes, "task", Member.Task);
+  member = match(member, address, bytes, "notifications", Member.Notifications);
+  member = match(member, address, bytes, "uri", Member.Known);
+  member = match(member, address, bytes, "cursor", Member.Known);
+  member = match(member, address, bytes, "argument", Member.Known);
+  member = match(member, address, bytes, "context", Member.Known);
+  member = match(member, address, bytes, "taskId", Member.Known);
+  member = match(member, address, bytes, "inputResponses", Member.Known);
+  member = match(member, address, bytes, "requestState", Member.Known);
+  member = match(member, address, bytes, "protocolVersion", Member.Known);
+  member = match(member, address, bytes, "capabilities", Member.Known);
+  member = match(member, address, bytes, "clientInfo", Member.Known);
+  member = match(member, address, bytes, "level", Member.Known);
+  member = match(member, address, bytes, "requestId", Member.Known);
+  return match(member, address, bytes, "progressToken", Member.Known);
+}
+
+function metaMember(address: usize, bytes: u32): Member {
+  let member = match(Member.Unknown, address, bytes, "io.modelcontextprotocol/protocolVersion", Member.ProtocolVersion);
+  member = match(member, address, bytes, "io.modelcontextprotocol/clientCapabilities", Member.Known);
+  member = match(member, address, bytes, "io.modelcontextprotocol/clientInfo", Member.Known);
+  member = match(member, address, bytes, "io.modelcontextprotocol/logLevel", Member.Known);
+  return match(member, address, bytes, "progressToken", Member.Known);
+}
+
+function refMember(address: usize, bytes: u32): Member {
+  let member = match(Member.Unknown, address, bytes, "type", Member.RefType);
+  member = match(member, address, bytes, "name", Member.Known);
+  return match(member, address, bytes, "uri", Member.Known);
+}
+
+function notificationsMember(address: usize, bytes: u32): Member {
+  let member = match(Member.Unknown, address, bytes, "resourceSubscriptions", Member.ResourceSubscriptions);
+  member = match(member, address, bytes, "taskIds", Member.TaskIds);
+  member = match(member, address, bytes, "toolsListChanged", Member.Known);
+  member = match(member, address, bytes, "promptsListChanged", Member.Known);
+  return match(member, address, bytes, "resourcesListChanged", Member.Known);
+}
+
+/** `found` when it is already decided, else `member` when the name is `text`, `Near` when it is near to it. */
+function match(found: Member, address: usize, bytes: u32, text: Literal, member: Member): Member {
+  if (found != Member.Unknown) return found;
+  // Nothing that is near is shorter than the name itself: folding and trimming only take bytes away.
+  if (bytes < literalBytes(text)) return Member.Unknown;
+  if (equalsLiteral(address, bytes, text)) return member;
+  return isNear(address, bytes, text) ? Member.Near : Member.Unknown;
+}
+
+/** Whether the range equals `text` after folding both. */
+function isNear(address: usize, bytes: u32, text: Literal): bool {
+  let at = address;
+  let end = address + bytes;
+  // SAFETY: all loads stand between address and address + bytes.
+  while (at < end && u32(load<u8>(at)) <= 0x20) at++;
+  while (end > at && u32(load<u8>(end - 1)) <= 0x20) end--;
+  const wanted = literalBytes(text);
+  for (let i: u32 = 0; i < wanted; i++) {
+    if (at >= end) return false;
+    let byte = u32(load<u8>(at++));
+    if (byte == 0xc5 && at < end && u32(load<u8>(at)) == 0xbf) {
+      byte = 0x73; // U+017F, long s
+      at += 1;
+    } else if (byte == 0xe2 && at + 1 < end && u32(load<u8>(at)) == 0x84 && u32(load<u8>(at + 1)) == 0xaa) {
+      byte = 0x6b; // U+212A, Kelvin sign
+      at += 2;
+    }
+    if (asciiLower(byte) != asciiLower(literalByte(text, i))) return false;
+  }
+  return at == end;
+}

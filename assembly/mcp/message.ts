@@ -1,0 +1,62 @@
+// What is known of one JSON-RPC message once it has been read: the view on which a policy decides.
+
+/** What stood in a member of which a certain type is expected. */
+export const enum Kind {
+  Absent,
+  /** The expected type. */
+  Good,
+  /** Another type, or a value out of bounds. */
+  Bad,
+}
+
+/** The `id` of a message (JSON-RPC 2.0 section 4; MCP forbids null). */
+export const enum Shape {
+  /** A request or a notification. */
+  Call,
+  /** A result or an error for a request of the server. */
+  Response,
+}
+
+@unmanaged
+export class Message {
+  shape: Shape;
+
+  /** `method`, unescaped. */
+  methodKind: Kind;
+  methodAt: usize;
+  methodBytes: u32;
+
+  /** `id` as it stands in the body, quotes included. */
+  idKind: Kind;
+  idAt: usize;
+  idBytes: u32;
+
+  jsonrpc: Kind;
+  params: Kind;
+  result: Kind;
+  error: Kind;
+
+  /** `params.name`, unescaped; `nameBytes` counts what did not fit as well. */
+  nameKind: Kind;
+  nameAt: usize;
+  nameBytes: u32;
+
+  /** `params.arguments` and `params._meta`: Good is an object. */
+  argumentsKind: Kind;
+  metaKind: Kind;
+
+  /** `params.task`, whatever its type. */
+  hasTask: bool;
+
+  /** `params.ref.type`, unescaped. */
+  refTypeKind: Kind;
+  refTypeAt: usize;
+  refTypeBytes: u32;
+
+  /** Whether `params.notifications` names a resource or a task; anything but an absent or empty list does. */
+  listensToResources: bool;
+  listensToTasks: bool;
+
+  /** Whether `_meta` names a protocol version: the message claims the modern era (MCP 2026-07-28 versioning). */
+  modern: bool;
+}

@@ -1,0 +1,64 @@
+// The methods of all MCP revisions that a client may send, by what they give access to. What a policy makes of them is
+// decide.ts in policy/; a method that stands nowhere here is open only when the policy lists it by name.
+
+import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
+
+/** What a method gives access to. */
+export const enum Method {
+  /** No method of ours: `method_allowlist` decides. */
+  Other,
+  /** Handshake, keep-alive, logging level, and the four lists: always open. */
+  Open,
+  /** A notification that is always open. */
+  OpenNotification,
+  ToolsCall,
+  PromptsGet,
+  /** resources/read, resources/subscribe, resources/unsubscribe: `params.uri`. */
+  Resource,
+  /** completion/complete: `params.ref`. */
+  Complete,
+  /** subscriptions/listen: `params.notifications`. */
+  Listen,
+  /** Everything about tasks. */
+  Task,
+}
+
+/** The method whose name stands at `address`, compared byte for byte (MCP: method names are case-sensitive). */
+export function methodOf(address: usize, bytes: u32): Method {
+  if (startsWithLiteral(address, bytes, "tools/")) {
+    if (equalsLiteral(address, bytes, "tools/call")) return Method.ToolsCall;
+    if (equalsLiteral(address, bytes, "tools/list")) return Method.Open;
+    return Method.Other;
+  }
+  if (startsWithLiteral(address, bytes, "notifications/")) {
+    if (equalsLiteral(address, bytes, "notifications/initialized")) return Method.OpenNotification;
+    if (equalsLiteral(address, bytes, "notifications/cancelled")) return Method.OpenNotification;
+    if (equalsLiteral(address, bytes, "notifications/progress")) return Method.OpenNotification;
+    if (equalsLiteral(address, bytes, "notifications/roots/list_changed")) return Method.OpenNotification;
+    if (equalsLiteral(address, bytes, "notifications/tasks/status")) return Method.Task;
+    return Method.Other;
+  }
+  if (startsWithLiteral(address, bytes, "resources/")) {
+    if (equalsLiteral(address, bytes, "resources/list")) return Method.Open;
+    if (equalsLiteral(address, bytes, "resources/templates/list")) return Method.Open;
+    if (equalsLiteral(address, bytes, "resources/read")) return Method.Resource;
+    if (equalsLiteral(address, bytes, "resources/subscribe")) return Method.Resource;
+    if (equalsLiteral(address, bytes, "resources/unsubscribe")) return Method.Resource;
+    return Method.Other;
+  }
+  if (equalsLiteral(address, bytes, "prompts/get")) return Method.PromptsGet;
+  if (equalsLiteral(address, bytes, "prompts/list")) return Method.Open;
+  if (equalsLiteral(address, bytes, "initialize")) return Method.Open;
+  if (equalsLiteral(address, bytes, "ping")) return Method.Open;
+  if (equalsLiteral(address, bytes, "server/discover")) return Method.Open;
+  if (equalsLiteral(address, bytes, "logging/setLevel")) return Method.Open;
+  if (equalsLiteral(address, bytes, "completion/complete")) return Method.Complete;
+  if (equalsLiteral(address, bytes, "subscriptions/listen")) return Method.Listen;
+  if (startsWithLiteral(address, bytes, "tasks/")) return Method.Task;
+  return Method.Other;
+}
+
+/** Whether the name is one of a notification: MCP puts all of them, and nothing else, under this prefix. */
+export function isNotification(address: usize, bytes: u32): bool {
+  return startsWithLiteral(address, bytes, "notifications/");
+}

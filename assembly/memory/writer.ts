@@ -1,0 +1,140 @@
+// Text built in a fixed block: refusals, log lines, metric names, configuration errors. What does not fit is left out
+// and `overflowed` says so; nothing is ever written past the block.
+
+import { Literal, literalByte, literalBytes } from "./bytes";
+
+@unmanaged
+export class Writer {
+  /** Address of the block; owned by whoever allocated the writer. */
+  start: usize;
+  /** Bytes written. INVARIANT: length <= capacity. */
+  length: u32;
+  /** Bytes of the block. */
+  capacity: u32;
+  /** Whether something was left out. */
+  overflowed: bool;
+}
+
+/** A writer with a block of `capacity` bytes behind it, to be freed with `heap.free(changetype<usize>(writer))`. */
+export function allocateWriter(capacity: u32): Writer {
+  const address = heap.alloc(offsetof<Writer>() + capacity);
+  const writer = changetype<Writer>(address);
+  writer.start = address + offsetof<Writer>();
+  writer.capacity = capacity;
+  clear(writer);
+  return writer;
+}
+
+/** Forgets what was written. */
+export function clear(writer: Writer): void {
+  writer.length = 0;
+  writer.overflowed = false;
+}
+
+/** Appends one byte. */
+export function writeByte(writer: Writer, byte: u32): void {
+  const length = writer.length;
+  if (length >= writer.capacity) {
+    writer.overflowed = true;
+    return;
+  }
+  // SAFETY: length < capacity.
+  store<u8>(writer.start + length, byte);
+  writer.length = length + 1;
+}
+
+/** Appends the `bytes` bytes at `address` as they are. */
+export function writeBytes(writer: Writer, address: usize, bytes: u32): void {
+  const room = writer.capacity - writer.length;
+  if (bytes > room) {
+    writer.overflowed = true;
+    bytes = room;
+  }
+  memory.copy(writer.start + writer.length, address, bytes);
+  writer.length += bytes;
+}
+
+/** Appends an ASCII text of this source. */
+export function writeLiteral(writer: Writer, text: Literal): void {
+  const bytes = literalBytes(text);
+  for (let i: u32 = 0; i < bytes; i++) writeByte(writer, literalByte(text, i));
+}
+
+/** Appends `value` in decimal. */
+export function writeNumber(writer: Writer, value: u64): void {
+  let divisor: u64 = 1;
+  while (value / divisor >= 10) divisor *= 10;
+  while (divisor > 0) {
+    writeByte(writer, 0x30 + u32((value / divisor) % 10));
+    divisor /= 10;
+  }
+}
+
+/** Appends the low `digits` hexadecimal digits of `value`, in lower case. */
+export function writeHex(writer: Writer, value: u64, digits: u32): void {
+  while (digits > 0) {
+    digits--;
+    const digit = u32((value >> (u64(digits) << 2)) & 15);
+    writeByte(writer, digit < 10 ? 0x30 + digit : 0x57 + digit);
+  }
+}
+
+/**
+ * Appends bytes that came from the network so that they stay inside a JSON string (RFC 8259 section 7), a log line and a
+ * terminal: `"`, `\`, controls, DEL and every byte above ASCII become `\u00xx`; at most `limit` bytes are taken.
+ */
+export function writeEscaped(writer: Writer, address: usize, bytes: u32, limit: u32): void {
+  const taken = min(bytes, limit);
+  for (let i: u32 = 0; i < taken; i++) {
+    // SAFETY: i < bytes, the caller's range.
+    const byte = u32(load<u8>(address + i));
+    if (byte >= 0x20 && byte < 0x7f && byte != 0x22 && byte != 0x5c) {
+      writeByte(writer, byte);
+    } else {
+      writeLiteral(writer, "\\u00");
+      writeHex(writer, byte, 2);
+    }
+  }
+}
+
+/** Appends a JSON string of well-formed UTF-8 in the one spelling of RFC 8785 section 3.2.2.2. */
+export function writeJsonString(writer: Writer, address: usize, bytes: u32): void {
+  writeByte(writer, 0x22);
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes, the caller's range.
+    const byte = u32(load<u8>(address + i));
+    if (byte >= 0x20 && byte != 0x22 && byte != 0x5c) {
+      writeByte(writer, byte);
+      continue;
+    }
+    const letter = shortEscape(byte);
+    if (letter != 0) {
+      writeByte(writer, 0x5c);
+      writeByte(writer, letter);
+    } else {
+      writeLiteral(writer, "\\u00");
+      writeHex(writer, byte, 2);
+    }
+  }
+  writeByte(writer, 0x22);
+}
+
+function shortEscape(byte: u32): u32 {
+  switch (byte) {
+    case 0x22:
+    case 0x5c:
+      return byte;
+    case 0x08:
+      return 0x62;
+    case 0x09:
+      return 0x74;
+    case 0x0a:
+      return 0x6e;
+    case 0x0c:
+      return 0x66;
+    case 0x0d:
+      return 0x72;
+    default:
+      return 0;
+  }
+}

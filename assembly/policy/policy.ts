@@ -1,0 +1,106 @@
+// The compiled policy: what config/ makes of one plugin configuration, and decide() reads. Immutable once compiled, and
+// owned by the guard (root context) that was configured with it.
+
+import { JsonLimits } from "../json/reader";
+import { freeNameSet, NameSet } from "./name-set";
+
+/** `mode`. */
+export const enum Mode {
+  Enforce,
+  Monitor,
+}
+
+/** `refusal`: how a refused request with a readable id is answered. */
+export const enum RefusalForm {
+  JsonrpcError,
+  ToolError,
+  Http403,
+}
+
+/** `refusal_detail`. */
+export const enum RefusalDetail {
+  Explain,
+  Masked,
+}
+
+/** `request_headers`. */
+export const enum RequestHeaders {
+  Release,
+  Hold,
+}
+
+/** `direction`. */
+export const enum Direction {
+  Inbound,
+  Both,
+}
+
+@unmanaged
+export class Policy {
+  /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
+  tools: NameSet | null;
+  methods: NameSet | null;
+  /** First entry of `unguarded`, or null. */
+  unguarded: Unguarded | null;
+  mode: Mode;
+  refusal: RefusalForm;
+  refusalDetail: RefusalDetail;
+  requestHeaders: RequestHeaders;
+  direction: Direction;
+  /** `approval: {mode: off}`: flagged tools pass without a human's approval. */
+  approvalOff: bool;
+  json: JsonLimits;
+  bodyBytesMax: u32;
+  stallMs: u32;
+  inFlightBytesMax: u32;
+}
+
+/** One entry of `unguarded`: an endpoint of the same workload that is not MCP. */
+@unmanaged
+export class Unguarded {
+  next: Unguarded | null;
+  /** Bits of HttpMethod. */
+  methods: u32;
+  pathAt: usize;
+  pathBytes: u32;
+  /** Why, in the operator's words; may be empty. */
+  reasonAt: usize;
+  reasonBytes: u32;
+}
+
+/** The HTTP methods that an `unguarded` entry can name, as bits. */
+export const enum HttpMethod {
+  None = 0,
+  Post = 1,
+  Get = 2,
+  Head = 4,
+  Delete = 8,
+  Options = 16,
+  Put = 32,
+  Patch = 64,
+}
+
+/** A policy in which nothing is set. Freed with `freePolicy`. */
+export function allocatePolicy(): Policy {
+  const policy = changetype<Policy>(heap.alloc(offsetof<Policy>()));
+  memory.fill(changetype<usize>(policy), 0, offsetof<Policy>());
+  policy.json = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
+  return policy;
+}
+
+/** Frees a policy with all that it owns. */
+export function freePolicy(policy: Policy): void {
+  const tools = policy.tools;
+  if (tools !== null) freeNameSet(tools);
+  const methods = policy.methods;
+  if (methods !== null) freeNameSet(methods);
+  let entry = policy.unguarded;
+  while (entry !== null) {
+    const after = entry.next;
+    // Path and reason stand behind the record, in one block.
+    heap.free(changetype<usize>(entry));
+    entry = after;
+  }
+  heap.free(changetype<usize>(policy.json));
+  heap.free(changetype<usize>(policy));
+}

@@ -1,0 +1,102 @@
+// From the host's configuration to a guard that enforces it.
+
+import { policyDigest } from "../config/digest";
+import { parsePolicy } from "../config/parse";
+import { toldProblem } from "../config/problem";
+import { BufferId, LogLevel } from "../host/abi";
+import { readBuffer } from "../host/buffer";
+import { landedAt } from "../host/landing";
+import { log } from "../host/log";
+import { fillRandom } from "../host/random";
+import { TEXT_BYTES_MAX } from "../limits";
+import { Literal } from "../memory/bytes";
+import { setHashKey } from "../memory/siphash";
+import {
+  allocateWriter,
+  clear,
+  Writer,
+  writeBytes,
+  writeEscaped,
+  writeHex,
+  writeLiteral,
+  writeNumber,
+} from "../memory/writer";
+import { isFlagged } from "../policy/decide";
+import { firstName, nameBytes, nextName } from "../policy/name-set";
+import { Mode, Policy } from "../policy/policy";
+import { initReasons } from "../policy/reason";
+import { defineCounters, Guard, setPolicy } from "./guard";
+
+const line: Writer = allocateWriter(TEXT_BYTES_MAX);
+const keyAt: usize = memory.data(16, 8);
+let isStarted: bool = false;
+
+/**
+ * `proxy_on_vm_start`: once per VM what all its guards share. False, which makes the host refuse the plugin, when there
+ * are no random numbers: the duplicate check would have a key that everybody knows.
+ */
+export function startVm(): bool {
+  if (isStarted) return true;
+  if (!fillRandom(keyAt, 16)) return false;
+  setHashKey(load<u64>(keyAt), load<u64>(keyAt, 8)); // SAFETY: 16 bytes of ours.
+  initReasons();
+  isStarted = true;
+  return true;
+}
+
+/** `proxy_on_configure`: `bytes` is the length of the plugin configuration. False refuses it. */
+export function configure(guard: Guard, bytes: u32): bool {
+  if (!readBuffer(BufferId.PluginConfiguration, 0, bytes)) return refuseConfiguration("the host does not give it");
+  const policy = parsePolicy(landedAt(), bytes);
+  if (policy === null) {
+    const problem = toldProblem();
+    startLine();
+    writeLiteral(line, "configuration refused: ");
+    writeBytes(line, problem.start, problem.length);
+    log(LogLevel.Error, line);
+    return false;
+  }
+  const digest = policyDigest(policy);
+  if (!defineCounters(guard) || !setPolicy(guard, policy, digest)) {
+    setPolicy(guard, null, 0);
+    return refuseConfiguration("the host refuses a metric");
+  }
+  announce(policy, digest);
+  return true;
+}
+
+function refuseConfiguration(why: Literal): bool {
+  startLine();
+  writeLiteral(line, "configuration refused: ");
+  writeLiteral(line, why);
+  log(LogLevel.Error, line);
+  return false;
+}
+
+function startLine(): void {
+  clear(line);
+  writeLiteral(line, "mcp-guard: ");
+}
+
+/** Says what is in force, and what an operator may not expect of it. */
+function announce(policy: Policy, digest: u64): void {
+  const tools = policy.tools;
+  if (tools === null) return;
+  startLine();
+  writeLiteral(line, "policy ");
+  writeHex(line, digest, 16);
+  writeLiteral(line, policy.mode == Mode.Monitor ? " in monitor mode: nothing is refused" : " in force");
+  writeLiteral(line, ", tools listed: ");
+  writeNumber(line, tools.entries);
+  log(policy.mode == Mode.Monitor ? LogLevel.Warn : LogLevel.Info, line);
+  if (policy.approvalOff) return;
+  for (let name = firstName(tools); name != 0; name = nextName(tools, name)) {
+    if (!isFlagged(name, nameBytes(name))) continue;
+    startLine();
+    writeLiteral(line, 'the tool "');
+    writeEscaped(line, name, nameBytes(name), nameBytes(name));
+    writeLiteral(line, '" is listed, but its name says that a human must approve it, and approval is not configured: ');
+    writeLiteral(line, "its calls are refused");
+    log(LogLevel.Warn, line);
+  }
+}

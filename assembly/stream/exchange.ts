@@ -1,0 +1,154 @@
+// One exchange: an HTTP request with its response. Its record is small, because a response stream can live for days, and
+// pooled, because a Wasm memory never shrinks.
+
+import { EXCHANGES_MAX, METHOD_BYTES_MAX, NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX } from "../limits";
+import { Reason } from "../policy/reason";
+import { Decision, Guard } from "./guard";
+import { Inspection } from "./inspection";
+
+/** How far an exchange is. */
+export const enum Stage {
+  /** Nothing has been decided: the request's headers have not come. */
+  New,
+  /** The body is read and held until the verdict. */
+  Reading,
+  /** Monitor mode: the body is read while it passes. */
+  Watching,
+  /** The request passes; nothing of it is looked at any more. */
+  Passed,
+  /** Refused: our reply is on its way, through our own response callbacks. */
+  Refused,
+}
+
+const REQUEST_ID_AT: usize = offsetof<Exchange>();
+const METHOD_AT: usize = REQUEST_ID_AT + REQUEST_ID_BYTES_MAX;
+const NAME_AT: usize = METHOD_AT + METHOD_BYTES_MAX;
+const RECORD_BYTES: usize = NAME_AT + NAME_BYTES_MAX;
+
+@unmanaged
+export class Exchange {
+  contextId: u32;
+  /** Next in the bucket of the index, or in the pool. */
+  next: Exchange | null;
+  guard: Guard;
+  stage: Stage;
+  decision: Decision;
+  reason: Reason;
+
+  /** The neighbours among the streams that their guard holds. */
+  previousHeld: Exchange | null;
+  nextHeld: Exchange | null;
+  isHeld: bool;
+  /** The guard's tick at which the request last made progress. */
+  progressTick: u32;
+
+  /** From the headers to the verdict. */
+  inspection: Inspection | null;
+  /** Bytes of the body so far, and those accounted to the guard. */
+  bodyBytes: u32;
+  accountedBytes: u32;
+  bodySeen: bool;
+  /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
+  upstreamAnswered: bool;
+
+  /** For the refusal and the access log: copies, so that they outlive the inspection. Addresses of this record. */
+  requestIdBytes: u32;
+  methodBytes: u32;
+  nameBytes: u32;
+}
+
+/** Address of the copied `x-request-id`. */
+export function requestIdAt(exchange: Exchange): usize {
+  return changetype<usize>(exchange) + REQUEST_ID_AT;
+}
+
+/** Address of the copied method. */
+export function methodAt(exchange: Exchange): usize {
+  return changetype<usize>(exchange) + METHOD_AT;
+}
+
+/** Address of the copied tool or prompt name. */
+export function nameAt(exchange: Exchange): usize {
+  return changetype<usize>(exchange) + NAME_AT;
+}
+
+// The index from context ids to exchanges: chained buckets. The host numbers contexts one after the other, so the low
+// bits of an id spread them evenly.
+const BUCKETS_MIN: u32 = 256;
+let buckets: usize = 0;
+let bucketCount: u32 = 0;
+let live: u32 = 0;
+let pool: Exchange | null = null;
+
+/** The exchange of stream `contextId`, or null. */
+export function exchangeOf(contextId: u32): Exchange | null {
+  if (bucketCount == 0) return null;
+  let exchange = bucket(contextId);
+  while (exchange !== null && exchange.contextId != contextId) exchange = exchange.next;
+  return exchange;
+}
+
+/** A record for a new stream; null when the VM has too many. */
+export function createExchange(contextId: u32, guard: Guard): Exchange | null {
+  if (live == EXCHANGES_MAX) return null;
+  if (live == bucketCount) growIndex();
+  let exchange = pool;
+  if (exchange !== null) pool = exchange.next;
+  else exchange = changetype<Exchange>(heap.alloc(RECORD_BYTES));
+  memory.fill(changetype<usize>(exchange), 0, offsetof<Exchange>());
+  exchange.contextId = contextId;
+  exchange.guard = guard;
+  exchange.next = bucket(contextId);
+  setBucket(contextId, exchange);
+  live++;
+  return exchange;
+}
+
+/** Gives the record of a stream that is gone back to the pool. */
+export function deleteExchange(exchange: Exchange): void {
+  const head = bucket(exchange.contextId);
+  if (head === exchange) {
+    setBucket(exchange.contextId, exchange.next);
+  } else {
+    let before = head;
+    while (before !== null && before.next !== exchange) before = before.next;
+    if (before !== null) before.next = exchange.next;
+  }
+  exchange.next = pool;
+  pool = exchange;
+  live--;
+}
+
+function bucketAt(contextId: u32): usize {
+  return buckets + (usize(contextId & (bucketCount - 1)) << 2);
+}
+
+function bucket(contextId: u32): Exchange | null {
+  // SAFETY: the masked id is below bucketCount, a power of two.
+  return changetype<Exchange | null>(usize(load<u32>(bucketAt(contextId))));
+}
+
+function setBucket(contextId: u32, exchange: Exchange | null): void {
+  // SAFETY: as in `bucket`.
+  store<u32>(bucketAt(contextId), u32(changetype<usize>(exchange)));
+}
+
+/** Doubles the index, so that chains stay short. */
+function growIndex(): void {
+  const oldBuckets = buckets;
+  const oldCount = bucketCount;
+  bucketCount = oldCount == 0 ? BUCKETS_MIN : oldCount << 1;
+  buckets = heap.alloc(usize(bucketCount) << 2);
+  memory.fill(buckets, 0, usize(bucketCount) << 2);
+  for (let i: u32 = 0; i < oldCount; i++) {
+    // SAFETY: i < oldCount.
+    let exchange = changetype<Exchange | null>(usize(load<u32>(oldBuckets + (usize(i) << 2))));
+    while (exchange !== null) {
+      const after = exchange.next;
+      exchange.next = bucket(exchange.contextId);
+      setBucket(exchange.contextId, exchange);
+      exchange = after;
+    }
+  }
+  if (oldBuckets != 0) heap.free(oldBuckets);
+}

@@ -1,0 +1,36 @@
+// The streams of a guard that wait for a verdict, in the order in which they came: a list through their records.
+
+import { setTick } from "../host/context";
+import { Policy } from "../policy/policy";
+import { Exchange } from "./exchange";
+
+/** Ticks in `stall_ms`: the watchdog finds a stream at most two of them late. */
+export const TICKS_PER_STALL: u32 = 4;
+
+/** Puts a stream among those that wait. False when the watchdog cannot be started. */
+export function hold(exchange: Exchange, policy: Policy): bool {
+  const guard = exchange.guard;
+  exchange.progressTick = guard.tick;
+  exchange.isHeld = true;
+  exchange.previousHeld = guard.lastHeld;
+  exchange.nextHeld = null;
+  if (guard.lastHeld !== null) guard.lastHeld!.nextHeld = exchange;
+  else guard.firstHeld = exchange;
+  guard.lastHeld = exchange;
+  if (guard.isTicking) return true;
+  guard.isTicking = setTick(max<u32>(policy.stallMs / TICKS_PER_STALL, 1));
+  return guard.isTicking;
+}
+
+/** Takes a stream out of those that wait. */
+export function letGo(exchange: Exchange): void {
+  if (!exchange.isHeld) return;
+  const guard = exchange.guard;
+  const before = exchange.previousHeld;
+  const after = exchange.nextHeld;
+  if (before !== null) before.nextHeld = after;
+  else guard.firstHeld = after;
+  if (after !== null) after.previousHeld = before;
+  else guard.lastHeld = before;
+  exchange.isHeld = false;
+}

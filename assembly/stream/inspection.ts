@@ -1,0 +1,94 @@
+// What is needed to read one request body: the JSON reader, the envelope and its message, in one block. A stream has one
+// from its headers to its verdict; then it goes back to its guard, so that long response streams do not keep it.
+//
+//   block:  | Inspection | JsonReader | Envelope | Message | reader block | envelope block |
+
+import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
+import { ENVELOPE_BLOCK_BYTES, Envelope, initEnvelope, resetEnvelope } from "../mcp/envelope";
+import { Message } from "../mcp/message";
+import { Policy } from "../policy/policy";
+import { Guard } from "./guard";
+
+@unmanaged
+export class Inspection {
+  nextSpare: Inspection | null;
+  reader: JsonReader;
+  envelope: Envelope;
+  message: Message;
+  /** Bytes of the block. */
+  blockBytes: u32;
+  /** The guard's generation of the policy whose limits it has. */
+  generation: u32;
+}
+
+/** An inspection for the policy of `guard`: a spare one, or a new one. */
+export function takeInspection(guard: Guard, policy: Policy): Inspection {
+  const spare = guard.spare;
+  if (spare !== null) {
+    guard.spare = spare.nextSpare;
+    return spare;
+  }
+  const inspection = createInspection(policy);
+  inspection.generation = guard.generation;
+  return inspection;
+}
+
+/** Gives an inspection back: ready for the next message, or freed when the policy has changed since. */
+export function giveBackInspection(guard: Guard, inspection: Inspection): void {
+  if (inspection.generation != guard.generation) {
+    freeInspection(inspection);
+    return;
+  }
+  resetReader(inspection.reader);
+  resetEnvelope(inspection.envelope);
+  inspection.nextSpare = guard.spare;
+  guard.spare = inspection;
+}
+
+/** Bytes that a fresh inspection for `policy` takes. */
+export function inspectionBytes(policy: Policy): u32 {
+  return recordBytes() + readerBlockBytes(policy.json) + ENVELOPE_BLOCK_BYTES;
+}
+
+/** Bytes that `inspection` holds now. */
+export function heldBytes(inspection: Inspection): u32 {
+  return inspection.blockBytes + readerHeldBytes(inspection.reader);
+}
+
+/** Frees an inspection that nobody uses. */
+export function freeInspection(inspection: Inspection): void {
+  freeReader(inspection.reader);
+  heap.free(changetype<usize>(inspection));
+}
+
+function recordBytes(): u32 {
+  return u32(
+    aligned(offsetof<Inspection>()) +
+      aligned(offsetof<JsonReader>()) +
+      aligned(offsetof<Envelope>()) +
+      aligned(offsetof<Message>()),
+  );
+}
+
+function aligned(bytes: usize): usize {
+  return (bytes + 7) & ~7;
+}
+
+function createInspection(policy: Policy): Inspection {
+  const bytes = inspectionBytes(policy);
+  let at = heap.alloc(bytes);
+  const inspection = changetype<Inspection>(at);
+  at += aligned(offsetof<Inspection>());
+  inspection.reader = changetype<JsonReader>(at);
+  at += aligned(offsetof<JsonReader>());
+  inspection.envelope = changetype<Envelope>(at);
+  at += aligned(offsetof<Envelope>());
+  inspection.message = changetype<Message>(at);
+  at += aligned(offsetof<Message>());
+  inspection.blockBytes = bytes;
+  inspection.nextSpare = null;
+  initReader(inspection.reader, at, policy.json);
+  at += readerBlockBytes(policy.json);
+  initEnvelope(inspection.envelope, inspection.reader, inspection.message, at);
+  return inspection;
+}

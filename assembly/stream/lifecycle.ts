@@ -1,0 +1,30 @@
+// Contexts as they come and go: a root context is a guard, a stream context is an exchange.
+
+import { createExchange, deleteExchange, Exchange, exchangeOf } from "./exchange";
+import { createGuard, deleteGuard, guardOf } from "./guard";
+import { letGo } from "./held";
+import { endReading } from "./reading";
+
+/** `proxy_on_context_create`: a guard when there is no parent, else an exchange of the guard `parentId`. */
+export function createContext(contextId: u32, parentId: u32): void {
+  if (parentId == 0) {
+    createGuard(contextId);
+    return;
+  }
+  const guard = guardOf(parentId);
+  // Without a record every callback of the stream refuses.
+  if (guard !== null) createExchange(contextId, guard);
+}
+
+/** `proxy_on_delete`: the last callback of a context. */
+export function deleteContext(contextId: u32): void {
+  const exchange: Exchange | null = exchangeOf(contextId);
+  if (exchange !== null) {
+    letGo(exchange);
+    endReading(exchange);
+    deleteExchange(exchange);
+    return;
+  }
+  const guard = guardOf(contextId);
+  if (guard !== null) deleteGuard(guard);
+}

@@ -1,0 +1,35 @@
+// What is left of an exchange when it ends: counters, and filter state for the access log. Envoy runs this callback before
+// its access loggers, so a format like %FILTER_STATE(wasm.mcp_decision:PLAIN)% sees it.
+
+import { setFilterState } from "../host/property";
+import { NAME_BYTES_MAX } from "../limits";
+import { Literal } from "../memory/bytes";
+import { allocateWriter, clear, Writer, writeEscaped, writeLiteral } from "../memory/writer";
+import { infoOf, Reason } from "../policy/reason";
+import { Exchange, methodAt, nameAt } from "./exchange";
+import { countExchange, decisionName } from "./guard";
+
+/** Every byte of a name can take six characters when it is escaped. */
+const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
+
+/** `proxy_on_log`. A host that refuses filter state is told nothing: the exchange is over. */
+export function recordExchange(exchange: Exchange): void {
+  countExchange(exchange.guard, exchange.decision, exchange.reason);
+  setText("mcp_decision", decisionName(exchange.decision));
+  if (exchange.reason != Reason.None) setText("mcp_reason", infoOf(exchange.reason).name);
+  if (exchange.methodBytes != 0) setEscaped("mcp_method", methodAt(exchange), exchange.methodBytes);
+  if (exchange.nameBytes != 0) setEscaped("mcp_tool", nameAt(exchange), exchange.nameBytes);
+}
+
+function setText(name: Literal, text: Literal): void {
+  clear(value);
+  writeLiteral(value, text);
+  setFilterState(name, value.start, value.length);
+}
+
+/** A text of the network, so that a text access log keeps its lines and columns. */
+function setEscaped(name: Literal, address: usize, bytes: u32): void {
+  clear(value);
+  writeEscaped(value, address, bytes, NAME_BYTES_MAX);
+  setFilterState(name, value.start, value.length);
+}

@@ -1,0 +1,160 @@
+// The single way to say no. Whatever goes wrong ends here: a verdict of the policy, a body that is no JSON, a host call
+// that failed.
+
+import { LogLevel } from "../host/abi";
+import { log } from "../host/log";
+import { sendReply } from "../host/reply";
+import { TEXT_BYTES_MAX } from "../limits";
+import { Kind, Message, Shape } from "../mcp/message";
+import { equalsLiteral, literalBytes } from "../memory/bytes";
+import {
+  allocateWriter,
+  clear,
+  Writer,
+  writeByte,
+  writeBytes,
+  writeEscaped,
+  writeLiteral,
+  writeNumber,
+} from "../memory/writer";
+import { RefusalDetail, RefusalForm } from "../policy/policy";
+import { infoOf, Reason, ReasonInfo } from "../policy/reason";
+import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
+import { Decision } from "./guard";
+import { letGo } from "./held";
+import { endReading } from "./reading";
+
+const body: Writer = allocateWriter(TEXT_BYTES_MAX);
+const details: Writer = allocateWriter(64);
+const line: Writer = allocateWriter(TEXT_BYTES_MAX);
+
+/**
+ * Answers the request of `exchange` and remembers why. Should the host refuse the answer, the stream stays held, so that
+ * nothing passes, and the watchdog tries again.
+ */
+export function refuse(exchange: Exchange, reason: Reason): void {
+  const info = infoOf(reason);
+  const inspection = exchange.inspection;
+  const message = inspection !== null ? inspection.message : null;
+  exchange.stage = Stage.Refused;
+  exchange.decision = Decision.Refuse;
+  exchange.reason = reason;
+  const status = writeBody(exchange, info, message);
+  clear(details);
+  writeLiteral(details, "mcp_guard.");
+  writeLiteral(details, info.name);
+  const sent = sendReply(status, details, body, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
+  logRefusal(exchange, info);
+  if (sent) letGo(exchange);
+  endReading(exchange);
+}
+
+/** Answers a stream for which there is no record: the VM has too many. */
+export function refuseWithoutRecord(): void {
+  const info = infoOf(Reason.Overloaded);
+  clear(body);
+  writeLiteral(body, '{"jsonrpc":"2.0","error":{"code":-');
+  writeNumber(body, u64(-info.code));
+  writeLiteral(body, ',"message":"');
+  writeLiteral(body, info.text);
+  writeLiteral(body, '"}}');
+  clear(details);
+  writeLiteral(details, "mcp_guard.");
+  writeLiteral(details, info.name);
+  // Should the host refuse, the headers stay held: the callback that calls this returns HoldHeaders.
+  sendReply(info.status, details, body, "");
+}
+
+/** Writes the reply's body and gives its HTTP status (MCP: refusals, by revision and by configuration). */
+function writeBody(exchange: Exchange, info: ReasonInfo, message: Message | null): u32 {
+  const policy = exchange.guard.policy;
+  const isMasked = policy !== null && policy.refusalDetail == RefusalDetail.Masked;
+  clear(body);
+  writeLiteral(body, '{"jsonrpc":"2.0"');
+  // Only a call whose id was read in full is answered inside JSON-RPC. `null` is no id of MCP, so none is written then.
+  if (message === null || !info.isDenial || message.shape != Shape.Call || message.idKind != Kind.Good) {
+    writeError(exchange, info, isMasked);
+    return info.status;
+  }
+  writeLiteral(body, ',"id":');
+  writeBytes(body, message.idAt, message.idBytes);
+  const form = policy === null ? RefusalForm.JsonrpcError : policy.refusal;
+  if (form == RefusalForm.ToolError && equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) {
+    writeToolError(info, isMasked, message.modern);
+    return 200;
+  }
+  writeError(exchange, info, isMasked);
+  if (form == RefusalForm.Http403) return 403;
+  // A modern server says "unknown method" with 404; to a legacy client 404 means that its session is gone.
+  return message.modern && info.code == infoOf(Reason.MethodNotListed).code ? 404 : 200;
+}
+
+function writeError(exchange: Exchange, info: ReasonInfo, isMasked: bool): void {
+  writeLiteral(body, ',"error":{"code":-');
+  writeNumber(body, u64(-info.code));
+  writeLiteral(body, ',"message":"');
+  writeText(info, isMasked);
+  writeByte(body, 0x22);
+  if (!isMasked) {
+    writeLiteral(body, ',"data":{"reason":"');
+    writeLiteral(body, info.name);
+    writeByte(body, 0x22);
+    if (exchange.requestIdBytes != 0) {
+      writeLiteral(body, ',"request_id":"');
+      writeEscaped(body, requestIdAt(exchange), exchange.requestIdBytes, exchange.requestIdBytes);
+      writeByte(body, 0x22);
+    }
+    writeByte(body, 0x7d);
+  }
+  writeLiteral(body, "}}");
+}
+
+/** A tool result with `isError`: what the model sees, so that it can choose another way. */
+function writeToolError(info: ReasonInfo, isMasked: bool, isModern: bool): void {
+  writeLiteral(body, ',"result":{');
+  if (isModern) writeLiteral(body, '"resultType":"complete",');
+  writeLiteral(body, '"content":[{"type":"text","text":"');
+  writeText(info, isMasked);
+  if (!isMasked) {
+    writeLiteral(body, " (");
+    writeLiteral(body, info.name);
+    writeByte(body, 0x29);
+  }
+  writeLiteral(body, '"}],"isError":true}}');
+}
+
+/** The message of a refusal; masked, it is what a server says of a tool or a method that it does not have. */
+function writeText(info: ReasonInfo, isMasked: bool): void {
+  if (!isMasked || !info.isDenial) {
+    writeLiteral(body, info.text);
+  } else {
+    writeLiteral(body, info.code == infoOf(Reason.MethodNotListed).code ? "Method not found" : "Unknown tool");
+  }
+}
+
+function logRefusal(exchange: Exchange, info: ReasonInfo): void {
+  clear(line);
+  writeLiteral(line, "mcp-guard: refused ");
+  writeLiteral(line, info.name);
+  if (exchange.methodBytes != 0) {
+    writeLiteral(line, ' method="');
+    writeEscaped(line, methodAt(exchange), exchange.methodBytes, exchange.methodBytes);
+    writeByte(line, 0x22);
+  }
+  if (exchange.nameBytes != 0) {
+    writeLiteral(line, ' name="');
+    writeEscaped(line, nameAt(exchange), exchange.nameBytes, exchange.nameBytes);
+    writeByte(line, 0x22);
+  }
+  if (exchange.requestIdBytes != 0) {
+    writeLiteral(line, ' request_id="');
+    writeEscaped(line, requestIdAt(exchange), exchange.requestIdBytes, exchange.requestIdBytes);
+    writeByte(line, 0x22);
+  }
+  if (literalBytes(info.openedBy) != 0) {
+    writeLiteral(line, " opened_by=");
+    writeLiteral(line, info.openedBy);
+  }
+  if (exchange.upstreamAnswered) writeLiteral(line, " after_response=true");
+  log(LogLevel.Info, line);
+}

@@ -1,0 +1,161 @@
+// The request side of an exchange: headers, body, trailers, verdict. A request passes only when its whole body has been
+// read and judged; until then Envoy holds it.
+
+import { Action, BufferId, ListenerDirection } from "../host/abi";
+import { readBuffer } from "../host/buffer";
+import { landedAt } from "../host/landing";
+import { integerProperty } from "../host/property";
+import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX } from "../limits";
+import { finishEnvelope, readEnvelope } from "../mcp/envelope";
+import { Fault } from "../mcp/fault";
+import { Kind, Message } from "../mcp/message";
+import { decide } from "../policy/decide";
+import { Direction, Mode, Policy, RequestHeaders } from "../policy/policy";
+import { Reason, reasonOfFault } from "../policy/reason";
+import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
+import { Decision } from "./guard";
+import {
+  asksForUpgrade,
+  checkHead,
+  requestIdAt as headRequestIdAt,
+  requestIdBytes as headRequestIdBytes,
+  isUnguarded,
+  readHead,
+} from "./head";
+import { hold, letGo } from "./held";
+import { Inspection } from "./inspection";
+import { accountReading, endReading, startReading } from "./reading";
+import { refuse } from "./refuse";
+
+/** `proxy_on_request_headers`: `endOfStream` means that no body will come. */
+export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action {
+  const policy = exchange.guard.policy;
+  if (policy === null) {
+    refuse(exchange, Reason.ConfigInvalid);
+    return Action.HoldHeaders;
+  }
+  if (policy.direction == Direction.Inbound && isOutbound()) return pass(exchange, Decision.Outbound);
+  if (!readHead()) return declineHeaders(exchange, policy, Reason.Internal);
+  noteRequestId(exchange);
+  if (asksForUpgrade()) return declineHeaders(exchange, policy, Reason.HttpUpgrade);
+  if (isUnguarded(policy)) return pass(exchange, Decision.Unguarded);
+  const reason = checkHead(policy, endOfStream);
+  if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
+  if (endOfStream) return pass(exchange, Decision.Pass);
+  if (!startReading(exchange, policy)) return declineHeaders(exchange, policy, Reason.Overloaded);
+  if (policy.mode == Mode.Monitor) {
+    exchange.stage = Stage.Watching;
+    return Action.Continue;
+  }
+  exchange.stage = Stage.Reading;
+  if (!hold(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
+  return policy.requestHeaders == RequestHeaders.Hold ? Action.HoldHeaders : Action.Continue;
+}
+
+/** `proxy_on_request_body`: `bytes` bytes are new, because every call before has returned Continue or HoldBody. */
+export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool): Action {
+  const policy = exchange.guard.policy;
+  const inspection = exchange.inspection;
+  if (exchange.stage == Stage.Passed) return Action.Continue;
+  if (exchange.stage == Stage.Refused) return Action.HoldBody;
+  if (policy === null || inspection === null) {
+    refuse(exchange, Reason.Internal);
+    return Action.HoldBody;
+  }
+  exchange.bodySeen = true;
+  exchange.progressTick = exchange.guard.tick;
+  const reason = readPart(exchange, policy, inspection, bytes);
+  if (reason != Reason.None) return decline(exchange, policy, reason) ? Action.HoldBody : Action.Continue;
+  if (endOfStream) return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldBody;
+  return exchange.stage == Stage.Watching ? Action.Continue : Action.HoldBody;
+}
+
+/** `proxy_on_request_trailers`: the body has ended, without any body call having said so. */
+export function onRequestTrailers(exchange: Exchange): Action {
+  const policy = exchange.guard.policy;
+  const inspection = exchange.inspection;
+  if (exchange.stage == Stage.Passed) return Action.Continue;
+  if (exchange.stage == Stage.Refused) return Action.HoldHeaders;
+  if (policy === null || inspection === null) {
+    refuse(exchange, Reason.Internal);
+    return Action.HoldHeaders;
+  }
+  return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldHeaders;
+}
+
+/** Reads the bytes that are new. The first fault ends it: nothing that follows can make the message acceptable. */
+function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, bytes: u32): Reason {
+  // In the very call that crosses it: above Envoy's own limit an HTTP/1.1 stream would stall instead of being refused.
+  if (bytes > policy.bodyBytesMax - exchange.bodyBytes) return Reason.BodyTooLarge;
+  exchange.bodyBytes += bytes;
+  let start: u32 = 0;
+  while (start < bytes) {
+    const piece = min(bytes - start, PIECE_BYTES);
+    if (!readBuffer(BufferId.RequestBody, start, piece)) return Reason.Internal;
+    const fault = readEnvelope(inspection.envelope, landedAt(), piece);
+    if (fault != Fault.None) return reasonOfFault(fault, inspection.reader.error);
+    start += piece;
+  }
+  return accountReading(exchange, policy, inspection) ? Reason.None : Reason.Overloaded;
+}
+
+/** The body has ended: the verdict. True when the request passes. */
+function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): bool {
+  const fault = finishEnvelope(inspection.envelope);
+  const reason =
+    fault == Fault.None ? decide(policy, inspection.message) : reasonOfFault(fault, inspection.reader.error);
+  if (reason != Reason.None) return !decline(exchange, policy, reason);
+  noteMessage(exchange, inspection.message);
+  letGo(exchange);
+  endReading(exchange);
+  pass(exchange, Decision.Allow);
+  return true;
+}
+
+/** Refuses, or in monitor mode notes that it would have. True when the request is refused. */
+function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
+  const inspection = exchange.inspection;
+  if (inspection !== null) noteMessage(exchange, inspection.message);
+  if (policy.mode == Mode.Enforce) {
+    refuse(exchange, reason);
+    return true;
+  }
+  const wasRead = reason != Reason.BodyTooLarge && reason != Reason.Overloaded;
+  exchange.reason = reason;
+  endReading(exchange);
+  pass(exchange, wasRead ? Decision.WouldRefuse : Decision.NotRead);
+  return false;
+}
+
+function declineHeaders(exchange: Exchange, policy: Policy, reason: Reason): Action {
+  return decline(exchange, policy, reason) ? Action.HoldHeaders : Action.Continue;
+}
+
+function pass(exchange: Exchange, decision: Decision): Action {
+  exchange.stage = Stage.Passed;
+  exchange.decision = decision;
+  return Action.Continue;
+}
+
+/** Istio inserts a WasmPlugin without `match` on outbound listeners too: there the workload is the client. */
+function isOutbound(): bool {
+  return integerProperty("xds", "listener_direction", 0) == u64(ListenerDirection.Outbound);
+}
+
+function noteRequestId(exchange: Exchange): void {
+  if (headRequestIdBytes == 0 || headRequestIdBytes > REQUEST_ID_BYTES_MAX) return;
+  exchange.requestIdBytes = headRequestIdBytes;
+  memory.copy(requestIdAt(exchange), headRequestIdAt, headRequestIdBytes);
+}
+
+/** Keeps the method and the name for the refusal and the access log. */
+function noteMessage(exchange: Exchange, message: Message): void {
+  if (message.methodKind == Kind.Good) {
+    exchange.methodBytes = min(message.methodBytes, METHOD_BYTES_MAX);
+    memory.copy(methodAt(exchange), message.methodAt, exchange.methodBytes);
+  }
+  if (message.nameKind == Kind.Good) {
+    exchange.nameBytes = min(message.nameBytes, NAME_BYTES_MAX);
+    memory.copy(nameAt(exchange), message.nameAt, exchange.nameBytes);
+  }
+}

@@ -1,0 +1,29 @@
+// The watchdog. A wrong `request_headers`, or an Envoy buffer limit below `limits.body_bytes`, makes Envoy stop a stream
+// without a word: then the tick finds it and answers for it.
+
+import { actOn, setTick } from "../host/context";
+import { Reason } from "../policy/reason";
+import { Exchange, Stage } from "./exchange";
+import { Guard } from "./guard";
+import { TICKS_PER_STALL } from "./held";
+import { refuse } from "./refuse";
+
+/** One tick of `guard`: refuses what has made no progress, and stops ticking when nothing waits. */
+export function watch(guard: Guard): void {
+  guard.tick++;
+  let exchange = guard.firstHeld;
+  while (exchange !== null) {
+    const after = exchange.nextHeld;
+    // The first tick after progress comes at any moment of its period, so it does not count.
+    if (guard.tick - exchange.progressTick > TICKS_PER_STALL) giveUp(exchange);
+    exchange = after;
+  }
+  if (guard.firstHeld === null && setTick(0)) guard.isTicking = false;
+}
+
+function giveUp(exchange: Exchange): void {
+  // A stream that the host no longer knows is deleted by it; nothing passes meanwhile.
+  if (!actOn(exchange.contextId)) return;
+  if (exchange.stage == Stage.Refused) refuse(exchange, exchange.reason);
+  else refuse(exchange, exchange.bodySeen ? Reason.Stalled : Reason.HeadersMode);
+}
