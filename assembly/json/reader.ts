@@ -676,7 +676,7 @@ function hexDigit(reader: JsonReader, byte: u32): JsonError {
   let digit: u32;
   if (isDigit(byte)) digit = byte - 0x30;
   else if (lower - 0x61 < 6) digit = lower - 0x57;
-  else return reader.highSurrogate != 0 ? JsonError.Surrogate : JsonError.Syntax;
+  else return JsonError.Syntax;
   const unit = (reader.hexUnit << 4) | digit;
   reader.hexUnit = unit;
   reader.hexDigits++;

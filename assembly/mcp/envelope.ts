@@ -215,6 +215,7 @@ function noteValue(envelope: Envelope, token: Token): void {
       message.refTypeBytes = reader.textBytes;
       break;
     case Member.Notifications:
+      message.notificationsKind = kindOf(isObject);
       if (isObject) enter(envelope, Place.Notifications, LEVEL_INNER);
       break;
     case Member.ResourceSubscriptions:

@@ -9,7 +9,7 @@ export const enum Kind {
   Bad,
 }
 
-/** The `id` of a message (JSON-RPC 2.0 section 4; MCP forbids null). */
+/** Which side of JSON-RPC a message is on (JSON-RPC 2.0 sections 4 and 5). */
 export const enum Shape {
   /** A request or a notification. */
   Call,
@@ -53,6 +53,8 @@ export class Message {
   refTypeAt: usize;
   refTypeBytes: u32;
 
+  /** `params.notifications`: Good is an object. */
+  notificationsKind: Kind;
   /** Whether `params.notifications` names a resource or a task; anything but an absent or empty list does. */
   listensToResources: bool;
   listensToTasks: bool;

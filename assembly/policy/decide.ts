@@ -28,6 +28,7 @@ export function decide(policy: Policy, message: Message): Reason {
     case Method.Complete:
       return decideCompletion(message);
     case Method.Listen:
+      if (message.notificationsKind == Kind.Bad) return Reason.ParamsInvalid;
       if (message.listensToResources) return Reason.ResourceNotListed;
       return message.listensToTasks ? Reason.TaskDenied : Reason.None;
     case Method.Task:

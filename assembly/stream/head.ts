@@ -2,15 +2,7 @@
 
 import { MapId } from "../host/abi";
 import { allHeadersSeen, nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "../host/headers";
-import {
-  asciiLower,
-  equalBytes,
-  equalsLiteral,
-  equalsLiteralIgnoringCase,
-  Literal,
-  literalByte,
-  literalBytes,
-} from "../memory/bytes";
+import { equalBytes, equalsLiteral, equalsLiteralIgnoringCase, Literal, literalBytes } from "../memory/bytes";
 import { HttpMethod, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
 
@@ -103,7 +95,7 @@ function noteHeader(): void {
         hasLength = true;
         length = numberOf(valueAt, valueBytes);
       } else if (nameIs("connection")) {
-        if (containsIgnoringCase(valueAt, valueBytes, "upgrade")) isUpgrade = true;
+        if (listHas(valueAt, valueBytes, "upgrade")) isUpgrade = true;
       }
       break;
     case 0x75: // u
@@ -188,14 +180,20 @@ function numberOf(address: usize, bytes: u32): u64 {
   return value;
 }
 
-/** Whether `text`, in lower case, stands anywhere in the range. */
-function containsIgnoringCase(address: usize, bytes: u32, text: Literal): bool {
-  const textBytes = literalBytes(text);
-  for (let start: u32 = 0; start + textBytes <= bytes; start++) {
-    let i: u32 = 0;
-    // SAFETY: start + i < start + textBytes <= bytes, the value's range.
-    while (i < textBytes && asciiLower(u32(load<u8>(address + start + i))) == literalByte(text, i)) i++;
-    if (i == textBytes) return true;
+/** Whether a comma-separated list (RFC 9110 section 5.6.1) has the element `token`, which is in lower case. */
+function listHas(address: usize, bytes: u32, token: Literal): bool {
+  const end = address + bytes;
+  let at = address;
+  while (at < end) {
+    at = skipBlank(at, end);
+    let stop = at;
+    // SAFETY: stop < end, the value's range.
+    while (stop < end && u32(load<u8>(stop)) != 0x2c) stop++;
+    let last = stop;
+    // SAFETY: at < last <= end.
+    while (last > at && isBlank(u32(load<u8>(last - 1)))) last--;
+    if (equalsLiteralIgnoringCase(at, u32(last - at), token)) return true;
+    at = stop + 1;
   }
   return false;
 }

@@ -1,0 +1,178 @@
+// The parts of the filter that tests look at from inside: the JSON reader with all its events, the scans and the hashes.
+// Compiled to build/harness.wasm with the options of the release build.
+
+// For the compiler, which is told to call it.
+import "../../../assembly/host/abort";
+
+import { JsonError } from "../../../assembly/json/error";
+import {
+  captureRaw,
+  captureText,
+  finish,
+  initReader,
+  JsonLimits,
+  JsonReader,
+  next,
+  openChunk,
+  readerBlockBytes,
+  readerHeldBytes,
+  freeReader,
+  resetReader,
+  Token,
+} from "../../../assembly/json/reader";
+import { scanPlain as plain, scanSpace as space } from "../../../assembly/json/scan";
+import { sha256 as hash } from "../../../assembly/memory/sha256";
+import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
+import { nearestOf } from "../../../assembly/config/nearest";
+
+const CAPTURE_BYTES: u32 = 4096;
+const EVENT_WORDS: u32 = 4;
+
+let reader: JsonReader | null = null;
+let block: usize = 0;
+let textAt: usize = 0;
+let rawAt: usize = 0;
+let inToken = false;
+let events: usize = 0;
+let eventsEnd: usize = 0;
+let eventsRoom: usize = 0;
+
+/** A block of `bytes` bytes for the caller's input. */
+export function allocate(bytes: u32): usize {
+  return heap.alloc(bytes);
+}
+
+export function release(address: usize): void {
+  heap.free(address);
+}
+
+/** Sets the key of the hashes. */
+export function setKey(first: u64, second: u64): void {
+  setHashKey(first, second);
+}
+
+/** A reader with these bounds in place of the one before. */
+export function openReader(depth: u32, membersPerObject: u32, openMembers: u32, keyBytes: u32): void {
+  const limits = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
+  limits.depth = depth;
+  limits.membersPerObject = membersPerObject;
+  limits.openMembers = openMembers;
+  limits.keyBytes = keyBytes;
+  const old = reader;
+  if (old !== null) {
+    freeReader(old);
+    heap.free(block);
+    heap.free(changetype<usize>(old));
+  }
+  block = heap.alloc(readerBlockBytes(limits));
+  const fresh = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
+  initReader(fresh, block, limits);
+  reader = fresh;
+  heap.free(changetype<usize>(limits));
+  if (textAt == 0) {
+    textAt = heap.alloc(CAPTURE_BYTES);
+    rawAt = heap.alloc(CAPTURE_BYTES);
+  }
+  begin(u32.MAX_VALUE);
+}
+
+/** Begins a text. Tokens deeper than `reportDepth` are not told. */
+export function begin(reportDepth: u32): void {
+  const at = reader;
+  if (at === null) return;
+  resetReader(at);
+  at.reportDepth = reportDepth;
+  inToken = false;
+  eventsEnd = events;
+}
+
+/** Reads a chunk; 0 when more may come, else the error. */
+export function feed(address: usize, bytes: u32): JsonError {
+  const at = reader;
+  if (at === null) return JsonError.Syntax;
+  openChunk(at, address, bytes);
+  while (true) {
+    if (!inToken) {
+      captureText(at, textAt, CAPTURE_BYTES);
+      captureRaw(at, rawAt, CAPTURE_BYTES);
+    }
+    const token = next(at);
+    inToken = token == Token.NeedMore;
+    if (token == Token.NeedMore) return JsonError.None;
+    if (token == Token.Failed) return at.error;
+    if (token == Token.Key) write(at, token, at.keyAt, at.textBytes);
+    else if (token == Token.String) write(at, token, textAt, min(at.textBytes, CAPTURE_BYTES));
+    else if (token == Token.Number) write(at, token, rawAt, min(at.rawBytes, CAPTURE_BYTES));
+    else write(at, token, 0, 0);
+  }
+}
+
+/** Ends the text; 0 when it was complete, else the error. */
+export function end(): JsonError {
+  const at = reader;
+  return at !== null ? finish(at) : JsonError.Syntax;
+}
+
+export function errorOffset(): u32 {
+  const at = reader;
+  return at !== null ? at.errorOffset : 0;
+}
+
+export function heldBytes(): u32 {
+  const at = reader;
+  return at !== null ? readerHeldBytes(at) : 0;
+}
+
+/** The events so far: per event the token, its start, its end, the bytes of its text, then the text, 4-aligned. */
+export function eventsAt(): usize {
+  return events;
+}
+
+export function eventsBytes(): u32 {
+  return u32(eventsEnd - events);
+}
+
+function write(at: JsonReader, token: Token, text: usize, bytes: u32): void {
+  const needed = usize(EVENT_WORDS << 2) + ((bytes + 3) & ~3);
+  if (eventsEnd + needed > events + eventsRoom) growEvents(needed);
+  store<u32>(eventsEnd, token);
+  store<u32>(eventsEnd, at.tokenStart, 4);
+  store<u32>(eventsEnd, at.tokenEnd, 8);
+  store<u32>(eventsEnd, bytes, 12);
+  memory.copy(eventsEnd + (EVENT_WORDS << 2), text, bytes);
+  eventsEnd += needed;
+}
+
+function growEvents(needed: usize): void {
+  const used = eventsEnd - events;
+  const room = (eventsRoom + needed) << 1;
+  const larger = heap.alloc(room);
+  if (events != 0) {
+    memory.copy(larger, events, used);
+    heap.free(events);
+  }
+  events = larger;
+  eventsEnd = larger + used;
+  eventsRoom = room;
+}
+
+export function scanPlain(address: usize, until: usize): usize {
+  return plain(address, until);
+}
+
+export function scanSpace(address: usize, until: usize): usize {
+  return space(address, until);
+}
+
+export function sipHash(address: usize, bytes: u32, tweak: u32): u64 {
+  return sip(address, bytes, tweak);
+}
+
+export function sha256(address: usize, bytes: u32): usize {
+  return hash(address, bytes);
+}
+
+/** Offset in the known names of the configuration's `mode`-like words of the nearest one, or -1. */
+export function nearest(address: usize, bytes: u32): i32 {
+  return nearestOf(address, bytes, "enforce monitor tool_allowlist method_allowlist");
+}
