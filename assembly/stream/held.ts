@@ -1,15 +1,16 @@
 // The streams of a guard that wait for a verdict, in the order in which they came: a list through their records.
 
 import { setTick } from "../host/context";
-import { Policy } from "../policy/policy";
+import { STALL_MS_DEFAULT } from "../limits";
 import { Exchange } from "./exchange";
 
 /** Ticks in `stall_ms`: the watchdog finds a stream at most two of them late. */
 export const TICKS_PER_STALL: u32 = 4;
 
 /** Puts a stream among those that wait. False when the watchdog cannot be started. */
-export function hold(exchange: Exchange, policy: Policy): bool {
+export function hold(exchange: Exchange): bool {
   const guard = exchange.guard;
+  if (exchange.isHeld) return true;
   exchange.progressTick = guard.tick;
   exchange.isHeld = true;
   exchange.previousHeld = guard.lastHeld;
@@ -18,7 +19,8 @@ export function hold(exchange: Exchange, policy: Policy): bool {
   else guard.firstHeld = exchange;
   guard.lastHeld = exchange;
   if (guard.isTicking) return true;
-  guard.isTicking = setTick(max<u32>(policy.stallMs / TICKS_PER_STALL, 1));
+  const policy = guard.policy;
+  guard.isTicking = setTick((policy !== null ? policy.stallMs : STALL_MS_DEFAULT) / TICKS_PER_STALL);
   return guard.isTicking;
 }
 

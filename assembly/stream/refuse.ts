@@ -21,7 +21,7 @@ import { RefusalDetail, RefusalForm } from "../policy/policy";
 import { infoOf, Reason, ReasonInfo } from "../policy/reason";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { Decision } from "./guard";
-import { letGo } from "./held";
+import { hold, letGo } from "./held";
 import { endReading } from "./reading";
 
 const body: Writer = allocateWriter(TEXT_BYTES_MAX);
@@ -46,6 +46,7 @@ export function refuse(exchange: Exchange, reason: Reason): void {
   const sent = sendReply(status, details, body, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
   logRefusal(exchange, info);
   if (sent) letGo(exchange);
+  else hold(exchange);
   endReading(exchange);
 }
 

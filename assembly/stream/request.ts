@@ -48,7 +48,7 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
     return Action.Continue;
   }
   exchange.stage = Stage.Reading;
-  if (!hold(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
+  if (!hold(exchange)) return declineHeaders(exchange, policy, Reason.Internal);
   return policy.requestHeaders == RequestHeaders.Hold ? Action.HoldHeaders : Action.Continue;
 }
 

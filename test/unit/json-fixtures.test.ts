@@ -56,11 +56,14 @@ const harness = new Harness();
 describe.each(readdirSync(FOLDER).sort())("%s", (file) => {
   const fixtures = fixturesOf(file);
   it("has fixtures", () => expect(fixtures.length).toBeGreaterThan(0));
-  it.each(fixtures.map((fixture) => [`${file}:${fixture.line} ${fixture.title}`, fixture] as const))("%s", (_, fixture) => {
-    expect(logOf(harness.read(fixture.text))).toEqual(fixture.log);
-    expect(logOf(harness.readBytewise(fixture.text))).toEqual(fixture.log);
-    for (let cut = 0; cut <= fixture.text.length; cut++) {
-      expect(logOf(harness.read(fixture.text, [cut])), `cut before byte ${cut}`).toEqual(fixture.log);
-    }
-  });
+  it.each(fixtures.map((fixture) => [`${file}:${fixture.line} ${fixture.title}`, fixture] as const))(
+    "%s",
+    (_, fixture) => {
+      expect(logOf(harness.read(fixture.text))).toEqual(fixture.log);
+      expect(logOf(harness.readBytewise(fixture.text))).toEqual(fixture.log);
+      for (let cut = 0; cut <= fixture.text.length; cut++) {
+        expect(logOf(harness.read(fixture.text, [cut])), `cut before byte ${cut}`).toEqual(fixture.log);
+      }
+    },
+  );
 });

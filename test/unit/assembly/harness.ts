@@ -4,11 +4,13 @@
 // For the compiler, which is told to call it.
 import "../../../assembly/host/abort";
 
+import { nearestOf } from "../../../assembly/config/nearest";
 import { JsonError } from "../../../assembly/json/error";
 import {
   captureRaw,
   captureText,
   finish,
+  freeReader,
   initReader,
   JsonLimits,
   JsonReader,
@@ -16,14 +18,12 @@ import {
   openChunk,
   readerBlockBytes,
   readerHeldBytes,
-  freeReader,
   resetReader,
   Token,
 } from "../../../assembly/json/reader";
 import { scanPlain as plain, scanSpace as space } from "../../../assembly/json/scan";
 import { sha256 as hash } from "../../../assembly/memory/sha256";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
-import { nearestOf } from "../../../assembly/config/nearest";
 
 const CAPTURE_BYTES: u32 = 4096;
 const EVENT_WORDS: u32 = 4;

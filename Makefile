@@ -1,0 +1,119 @@
+# Everything that is done with this project by hand. `make` alone lists it.
+# Each line of a recipe is one tool; the commands can be copied from here.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+BIN := node_modules/.bin
+PACKAGES := node_modules/.package-lock.json
+FILTER_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
+NODE_SOURCES := $(shell find src -name '*.ts') tsconfig.json tsconfig.build.json
+MCP_GUARD := node build/node/cli/main.js
+TEST_RESULTS := build/test-results.json
+
+# $(call lane,name,folder): runs the tests of a folder, or says that there are none. Saying so is never "passed".
+lane = @if [ -d $(2) ]; then exec $(BIN)/vitest run $(2); else echo "not run: $(1): not in this version"; fi
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: build/plugin.wasm build/plugin.debug.wasm build/node/built ## compile the filter (build/plugin.wasm) and the command (build/node)
+
+.PHONY: node-version
+node-version:
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error("Node " + process.versions.node + " is too old: this project needs 20.19 or newer"); process.exit(1); }' || { command -v node >/dev/null || echo "node is not found: this project needs Node 20.19 or newer" >&2; exit 1; }
+
+# Exact versions and hashes from the lock file. No install script of any package runs.
+$(PACKAGES): package-lock.json | node-version
+	@echo "installing the npm packages of package-lock.json (npm ci)"
+	npm ci --ignore-scripts
+	@touch $@
+
+build/plugin.wasm: $(FILTER_SOURCES) $(PACKAGES)
+	$(BIN)/asc --config asconfig.json --target release
+
+build/plugin.debug.wasm: $(FILTER_SOURCES) $(PACKAGES)
+	$(BIN)/asc --config asconfig.json --target debug
+
+build/node/built: $(NODE_SOURCES) $(PACKAGES)
+	$(BIN)/tsc -p tsconfig.build.json
+	@touch $@
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: build ## start Envoy with the guard; PORT, ADMIN_PORT, UPSTREAM=http://host:port/path, ALLOW=a,b, POLICY=file, ENVOY, ENVOY_VERSION
+	@$(MCP_GUARD) run
+
+.PHONY: try
+try: build ## call the running guard with the MCP client SDK and show what passes; URL=http://host:port/path
+	@$(MCP_GUARD) try
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: check build ## what CI runs: check, then every test on both Envoy drivers (ENVOY_DRIVER=process leaves out containers)
+	$(BIN)/vitest run --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
+
+.PHONY: check
+check: $(PACKAGES) ## format, lint, types of both languages, and the tree's own rules
+	$(BIN)/biome ci
+	$(BIN)/tsc --noEmit -p tsconfig.json
+	$(BIN)/tsc --noEmit -p assembly/tsconfig.json
+	@if [ -f test/tidy.test.ts ]; then exec $(BIN)/vitest run test/tidy.test.ts; else echo "not run: tidy: not in this version"; fi
+
+.PHONY: format
+format: $(PACKAGES) ## let Biome format the tree and apply its safe fixes
+	$(BIN)/biome check --write
+
+.PHONY: test-unit
+test-unit: build ## only the tests of single modules
+	$(call lane,unit,test/unit)
+
+.PHONY: test-host
+test-host: build ## only the exchanges in the Node Proxy-Wasm host
+	$(call lane,host,test/host)
+
+.PHONY: test-integration
+test-integration: build ## only the tests in a real Envoy
+	$(call lane,integration,test/integration)
+
+.PHONY: test-mesh
+test-mesh: build ## the tests against Istio's own code (needs Go)
+	$(call lane,mesh,test/mesh)
+
+.PHONY: fuzz
+fuzz: build ## mutated bodies and configurations, no trap allowed
+	$(call lane,fuzz,test/fuzz)
+
+.PHONY: differential
+differential: build ## the filter against other JSON readers and guards
+	$(call lane,differential,test/differential)
+
+.PHONY: soak
+soak: build ## memory and streams over hours of traffic
+	$(call lane,soak,test/soak)
+
+.PHONY: bench
+bench: ## time per byte and per request
+	@echo "not run: bench: not in this version"
+
+.PHONY: size
+size: build ## the size of the compiled filter, in bytes
+	@wc -c build/plugin.wasm build/plugin.debug.wasm
+
+# --- shipping ---------------------------------------------------------------------------------------------------------
+
+.PHONY: oci-push
+oci-push: ## push the filter to a container registry
+	@echo "oci-push: not in this version; nothing was pushed" >&2; exit 1
+
+.PHONY: clean
+clean: ## remove build/ (the downloaded Envoy stays in .cache/)
+	rm -rf build

@@ -1,0 +1,13 @@
+// What every command gets and gives.
+
+/** What a command may use of the process that it runs in; tests hand in their own. */
+export interface CommandContext {
+  /** The one way to the user: writes one line to standard output. */
+  out(line: string): void;
+  readonly env: NodeJS.ProcessEnv;
+  /** Aborted when the user (Ctrl-C) or the machine (SIGTERM) wants the command to end. */
+  readonly signal: AbortSignal;
+}
+
+/** A command: its own arguments in, its exit status out. Errors meant for the user are thrown as `GuardError`. */
+export type Command = (args: string[], context: CommandContext) => Promise<number>;

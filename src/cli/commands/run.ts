@@ -1,0 +1,339 @@
+// `mcp-guard run`: Envoy with the guard in front of one MCP server, for trying a policy by hand.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import type { AccessEntry } from "../../envoy/access-log.ts";
+import { envoyBinary } from "../../envoy/binary.ts";
+import { buildBootstrap, type Upstream } from "../../envoy/bootstrap.ts";
+import type { Exit } from "../../envoy/child.ts";
+import { GuardError } from "../../envoy/error.ts";
+import { filterComplaints, parseFilterLine } from "../../envoy/filter-log.ts";
+import { type EnvoyProcess, lastLines, startEnvoy } from "../../envoy/process.ts";
+import { projectPath } from "../../envoy/project.ts";
+import { DEFAULT_ENVOY_VERSION } from "../../envoy/versions.ts";
+import { methodTable, openedBy, policyNotes } from "../../policy/method-table.ts";
+import { renderColumns } from "../columns.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { type DemoServer, startDemoServer } from "../demo-server.ts";
+import { checkPortFree, checkReachable, isLoopback, parsePort, parseServerUrl } from "../network.ts";
+import { type PolicySource, readPolicy } from "../policy-source.ts";
+
+const USAGE = `usage: mcp-guard run [options]
+
+Starts Envoy with the guard in front of an MCP server and prints the policy in force. Ctrl-C ends it.
+Each option can also be given by the environment variable named with it (make run PORT=8080).
+
+  --port <n>               PORT            the guard's port on 127.0.0.1 (10000)
+  --admin-port <n>         ADMIN_PORT      Envoy's admin port on 127.0.0.1 (9901)
+  --upstream <url>         UPSTREAM        the MCP server, http://host:port/path
+                                           (none: a demonstration server is started)
+  --allow <a,b>            ALLOW           the tools to allow, separated by commas
+  --policy <file>          POLICY          a pluginConfig in YAML or JSON, or a WasmPlugin
+  --envoy-version <v>      ENVOY_VERSION   a pinned Envoy version (${DEFAULT_ENVOY_VERSION})
+                           ENVOY           the path of an Envoy binary to use instead
+  --wasm <file>            WASM            another build of the filter (build/plugin.wasm)
+`;
+
+const SELF_TEST_PATH = "/mcp-guard/self-test";
+const SELF_TEST_TIMEOUT_MS = 5_000;
+/** How the filter begins to say that it has not taken its configuration. */
+const REFUSED_CONFIGURATION = /configuration refused/;
+
+interface RunOptions {
+  port: number;
+  adminPort: number;
+  upstream: string | undefined;
+  allow: string | undefined;
+  policy: string | undefined;
+  envoyVersion: string;
+  wasm: string | undefined;
+}
+
+/** The server behind the guard, named by the user or started here. */
+interface Server {
+  upstream: Upstream;
+  path: string;
+  label: string;
+  /** Replaces the client's Host header. */
+  hostRewrite: string | undefined;
+  demo: DemoServer | undefined;
+}
+
+/** Runs until the signal comes or something that it started ends by itself. */
+export const run: Command = async (args, context) => {
+  const options = readOptions(args, context.env);
+  if (options === undefined) {
+    context.out(USAGE);
+    return 0;
+  }
+  // Everything that can be checked is checked before anything is downloaded or started.
+  const wasm = path.resolve(options.wasm ?? projectPath("build", "plugin.wasm"));
+  if (!existsSync(wasm)) throw new GuardError("ERR_NOT_BUILT", `${wasm} is not there: run make build`);
+  const policy = await readPolicy(options.policy, options.allow);
+  await checkPortFree(options.port, "PORT");
+  await checkPortFree(options.adminPort, "ADMIN_PORT");
+  const named = options.upstream === undefined ? undefined : parseServerUrl(options.upstream);
+  if (named !== undefined) await checkReachable(named);
+  const binary = await envoyBinary(options.envoyVersion, {
+    env: context.env,
+    signal: context.signal,
+    say: context.out,
+  });
+  context.signal.throwIfAborted();
+
+  const server = named === undefined ? await startDemo(context.signal) : namedServer(named);
+  const live = new LiveLines(context);
+  let envoy: EnvoyProcess | undefined;
+  try {
+    envoy = await start(binary, wasm, options, policy, server, live);
+    await selfTest(envoy, options.port, policy);
+    print(options, policy, server, context);
+    live.open();
+    return await waitForEnd(envoy, server.demo, context);
+  } finally {
+    await Promise.all([envoy?.stop(), server.demo?.stop()]);
+  }
+};
+
+function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      port: { type: "string" },
+      "admin-port": { type: "string" },
+      upstream: { type: "string" },
+      allow: { type: "string" },
+      policy: { type: "string" },
+      "envoy-version": { type: "string" },
+      wasm: { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) return undefined;
+  // An empty variable (make run POLICY=) is taken for an absent one, except ALLOW, where it means: no tool at all.
+  const named = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
+  const port = parsePort(named(values.port, "PORT") ?? "10000", "PORT");
+  const adminPort = parsePort(named(values["admin-port"], "ADMIN_PORT") ?? "9901", "ADMIN_PORT");
+  if (port === adminPort) throw new GuardError("ERR_USAGE", `PORT and ADMIN_PORT are both ${port}: they must differ`);
+  return {
+    port,
+    adminPort,
+    upstream: named(values.upstream, "UPSTREAM"),
+    allow: values.allow ?? env.ALLOW,
+    policy: named(values.policy, "POLICY"),
+    envoyVersion: named(values["envoy-version"], "ENVOY_VERSION") ?? DEFAULT_ENVOY_VERSION,
+    wasm: named(values.wasm, "WASM"),
+  };
+}
+
+async function startDemo(signal: AbortSignal): Promise<Server> {
+  const demo = await startDemoServer(signal);
+  return {
+    upstream: { socketPath: demo.socketPath },
+    path: demo.path,
+    label: `${demo.name} (started here)`,
+    hostRewrite: undefined,
+    demo,
+  };
+}
+
+function namedServer(url: { host: string; port: number; path: string }): Server {
+  const host = url.host.includes(":") ? `[${url.host}]` : url.host;
+  return {
+    upstream: { host: url.host, port: url.port },
+    path: url.path,
+    label: `http://${host}:${url.port}${url.path}`,
+    // A server elsewhere is often found by its Host name. One on this machine gets what the client sent, because that
+    // is what its own protection against DNS rebinding has to see.
+    hostRewrite: isLoopback(url.host) ? undefined : `${host}:${url.port}`,
+    demo: undefined,
+  };
+}
+
+/** What Envoy and the filter say while they run; kept back until the table has been printed, then shown as it comes. */
+class LiveLines {
+  private readonly context: CommandContext;
+  private early: Set<string> | undefined = new Set();
+
+  constructor(context: CommandContext) {
+    this.context = context;
+  }
+
+  out(line: string): void {
+    // Each thread of Envoy configures the filter for itself: what is said meanwhile is said several times.
+    if (this.early === undefined) this.context.out(line);
+    else this.early.add(line);
+  }
+
+  open(): void {
+    for (const line of this.early ?? []) this.context.out(line);
+    this.early = undefined;
+  }
+}
+
+async function start(
+  binary: string,
+  wasm: string,
+  options: RunOptions,
+  policy: PolicySource,
+  server: Server,
+  live: LiveLines,
+): Promise<EnvoyProcess> {
+  const bootstrap = buildBootstrap({
+    template: "run",
+    wasmPath: wasm,
+    upstream: server.upstream,
+    guards: [
+      {
+        listenPort: options.port,
+        configuration: policy.value,
+        // Envoy has to be told that the filter may hold headers; the policy alone says whether it does.
+        allowOnHeadersStop: policy.value.request_headers === "hold",
+      },
+    ],
+    adminPort: options.adminPort,
+    ...(server.hostRewrite !== undefined && { hostRewrite: server.hostRewrite }),
+  });
+  try {
+    return await startEnvoy({
+      bootstrap,
+      binary,
+      logLevel: "warning",
+      componentLogLevel: "wasm:info",
+      onLog: (line) => {
+        const written = parseFilterLine(line);
+        // What the filter says of a refusal stands in the line of the exchange already.
+        if (written !== undefined && !/^mcp-guard: refused /.test(written.text)) live.out(written.text);
+      },
+      onAccess: (entry) => {
+        if (entry.path !== SELF_TEST_PATH) live.out(renderExchange(entry));
+      },
+    });
+  } catch (error) {
+    const complaints = error instanceof GuardError ? filterComplaints(error.message) : [];
+    if (complaints.length === 0) throw error;
+    throw refusedPolicy(policy, complaints, error);
+  }
+}
+
+function refusedPolicy(policy: PolicySource, said: readonly string[], cause?: unknown): GuardError {
+  const refusals = said.filter((line) => REFUSED_CONFIGURATION.test(line));
+  const complaints = refusals.length > 0 ? refusals : said;
+  const text = complaints.length > 0 ? complaints.join("\n  ") : "it gave no reason; see Envoy's log";
+  return new GuardError("ERR_POLICY", `the filter refuses ${policy.origin}:\n  ${text}`, { cause });
+}
+
+/**
+ * Proves that the guard is in the path and has taken its policy: half a JSON text must be refused by it. The server never
+ * sees this request. In monitor mode the guard refuses nothing, so only its log can be looked at.
+ */
+async function selfTest(envoy: EnvoyProcess, port: number, policy: PolicySource): Promise<void> {
+  if (policy.value.mode === "monitor") {
+    const refusals = filterComplaints(envoy.logs()).filter((line) => REFUSED_CONFIGURATION.test(line));
+    if (refusals.length > 0) throw refusedPolicy(policy, refusals);
+    return;
+  }
+  // No answer at all is judged below, like a wrong one, by what the access log says.
+  await fetch(`http://127.0.0.1:${port}${SELF_TEST_PATH}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{",
+    signal: AbortSignal.timeout(SELF_TEST_TIMEOUT_MS),
+  }).catch(() => {});
+  const deadline = performance.now() + SELF_TEST_TIMEOUT_MS;
+  for (;;) {
+    const entry = envoy.accessLog().find(({ path }) => path === SELF_TEST_PATH);
+    const details = entry?.response_code_details ?? "";
+    if (entry !== undefined && details.startsWith("mcp_guard.") && details !== "mcp_guard.config_invalid") return;
+    if (entry !== undefined || performance.now() > deadline) {
+      const complaints = filterComplaints(envoy.logs());
+      if (complaints.length > 0) throw refusedPolicy(policy, complaints);
+      const found = details === "" ? "no entry in the access log" : details;
+      const tail = lastLines(envoy.logs());
+      throw new GuardError(
+        "ERR_ENVOY_START",
+        `the guard did not refuse a broken message (${found}); Envoy's last lines:\n${tail}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function print(options: RunOptions, policy: PolicySource, server: Server, context: CommandContext): void {
+  const url = `http://127.0.0.1:${options.port}${server.path}`;
+  const rows = methodTable(policy.value).map((row) => [
+    row.methods,
+    [row.verdict, row.detail].filter((part) => part !== "").join(": "),
+    row.openedBy,
+  ]);
+  const json = "-H 'content-type: application/json' -H 'accept: application/json, text/event-stream'";
+  const body = (value: object) => `-d '${JSON.stringify(value)}'`;
+  const exec = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: { name: "system_exec", arguments: { cmd: "id" } },
+  };
+  const hello = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "curl", version: "1" } },
+  };
+  const lines = [
+    "",
+    `Policy in force (${policy.origin}):`,
+    "",
+    ...renderColumns(["method", "verdict", "opened by"], rows, [46, 44, 24]),
+    "",
+    ...policyNotes(policy.value),
+    "",
+    `The guard listens on  ${url}  (HTTP/1.1 and cleartext HTTP/2)`,
+    `in front of           ${server.label}`,
+    `Envoy's admin         http://127.0.0.1:${options.adminPort}`,
+    "",
+    "Three things to try in another terminal:",
+    "",
+    "# the MCP client SDK: lists, an allowed call, refused ones",
+    url === "http://127.0.0.1:10000/mcp" ? "make try" : `make try URL=${url}`,
+    "# a tool that nobody listed: refused before the server sees it",
+    `curl -s ${url} ${json} ${body(exec)}`,
+    "# the handshake: passes, and the server answers",
+    `curl -s ${url} ${json} ${body(hello)}`,
+    "",
+    "Ctrl-C ends everything that was started. Exchanges:",
+  ];
+  for (const line of lines) context.out(line);
+}
+
+function renderExchange(entry: AccessEntry): string {
+  const time = entry.start_time.slice(11, 19);
+  const verdict = [entry.mcp_decision, entry.mcp_reason].filter((part) => part !== null && part !== "").join(" ");
+  const subject = [entry.mcp_method, entry.mcp_tool].filter((part) => part !== null && part !== "").join(" ");
+  const request = `${entry.method ?? "-"} ${entry.path ?? "-"} ${entry.response_code}`;
+  const member = openedBy(entry.mcp_reason ?? "");
+  const hint = member === undefined ? "" : `  (opened by ${member})`;
+  return `${time}  ${request}  ${verdict || "-"}  ${subject || (entry.response_code_details ?? "-")}${hint}`;
+}
+
+async function waitForEnd(envoy: EnvoyProcess, demo: DemoServer | undefined, context: CommandContext): Promise<number> {
+  const asked = new Promise<"asked">((resolve) => {
+    if (context.signal.aborted) resolve("asked");
+    context.signal.addEventListener("abort", () => resolve("asked"), { once: true });
+  });
+  const ends: Promise<"asked" | [string, Exit, () => string]>[] = [
+    asked,
+    envoy.exited.then((exit) => ["Envoy", exit, () => lastLines(envoy.logs())]),
+  ];
+  if (demo !== undefined) ends.push(demo.exited.then((exit) => [demo.name, exit, demo.lastOutput]));
+  const end = await Promise.race(ends);
+  // Ctrl-C in a terminal reaches all processes at once: a child that ends first then ended because it was asked to.
+  if (end !== "asked") await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 100))]);
+  if (context.signal.aborted || end === "asked") {
+    context.out("\nended");
+    return 0;
+  }
+  const [what, exit, tail] = end;
+  const how = exit.signal === null ? `with status ${exit.code}` : `by ${exit.signal}`;
+  throw new GuardError("ERR_ENVOY_EXIT", `${what} has ended by itself (${how}); its last lines:\n${tail()}`);
+}

@@ -1,0 +1,310 @@
+// The reference verdict on one MCP request body: the strict reader, then JSON.parse, then the rules one after the other
+// in plain code. The filter decides while it reads and may meet two faults of one body in another order, so `faults`
+// gives every reason that would be justified, and `messageVerdict` the first in the order of this file.
+
+import { type JsonErrorName, type JsonEvent, readStrictJson, type StrictLimits } from "./strict-json.ts";
+
+export type MessageReason =
+  | JsonErrorName
+  | "near_name"
+  | "jsonrpc_version"
+  | "message_mixed"
+  | "method_invalid"
+  | "id_invalid"
+  | "params_invalid"
+  | "id_missing"
+  | "id_unexpected"
+  | "method_not_listed"
+  | "tool_not_listed"
+  | "prompt_not_listed"
+  | "resource_not_listed"
+  | "task_denied"
+  | "approval_not_configured";
+
+/** The members of the plugin configuration that decide about a body. */
+export interface MessagePolicy {
+  readonly tool_allowlist: readonly string[];
+  readonly method_allowlist?: readonly string[];
+  readonly approval?: { readonly mode: "off" };
+  readonly limits?: {
+    readonly depth?: number;
+    readonly members_per_object?: number;
+    readonly open_members?: number;
+    readonly key_bytes?: number;
+  };
+}
+
+export type Verdict = { readonly verdict: "allow" } | { readonly verdict: "refuse"; readonly reason: MessageReason };
+
+/** The verdict on a whole body under a policy, with the first reason in the order of the rules. */
+export function messageVerdict(body: Uint8Array, policy: MessagePolicy): Verdict {
+  const [reason] = faults(body, policy);
+  return reason === undefined ? { verdict: "allow" } : { verdict: "refuse", reason };
+}
+
+/**
+ * Every reason for which this body may be refused under this policy, in the order of the rules; empty if it must pass.
+ * Of a body that is not JSON of our language nothing else can be said, except that a near name stood before the error.
+ */
+export function faults(body: Uint8Array, policy: MessagePolicy): Set<MessageReason> {
+  const reading = readStrictJson(body, strictLimits(policy));
+  const nearNames: readonly MessageReason[] = hasNearName(reading.events) ? ["near_name"] : [];
+  if (!reading.ok) return new Set([reading.error, ...nearNames]);
+  const message: JsonObject = JSON.parse(Buffer.from(body).toString("utf8"));
+  return new Set([
+    ...nearNames,
+    ...envelopeFaults(message, rawId(body, reading.events)),
+    ...methodFaults(message, policy),
+  ]);
+}
+
+type JsonObject = Record<string, unknown>;
+
+const has = (object: JsonObject, name: string): boolean => Object.hasOwn(object, name);
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The member if it is an object's own and an object itself, else an empty object. */
+const objectMember = (object: JsonObject, name: string): JsonObject => {
+  const value = object[name];
+  return has(object, name) && isObject(value) ? value : {};
+};
+
+function strictLimits({ limits = {} }: MessagePolicy): Partial<StrictLimits> {
+  return {
+    ...(limits.depth !== undefined && { depth: limits.depth }),
+    ...(limits.members_per_object !== undefined && { membersPerObject: limits.members_per_object }),
+    ...(limits.open_members !== undefined && { openMembers: limits.open_members }),
+    ...(limits.key_bytes !== undefined && { keyBytes: limits.key_bytes }),
+  };
+}
+
+// --- Near names: members that some readers take for a protocol member and others do not ---
+
+/** An object of the protocol: the members that it can have, and which of them are such objects too. */
+interface Place {
+  readonly known: readonly string[];
+  readonly inner: ReadonlyMap<string, Place>;
+}
+
+const place = (known: readonly string[], inner: readonly (readonly [string, Place])[] = []): Place => ({
+  known,
+  inner: new Map(inner),
+});
+
+const META = place([
+  "io.modelcontextprotocol/protocolVersion",
+  "io.modelcontextprotocol/clientCapabilities",
+  "io.modelcontextprotocol/clientInfo",
+  "io.modelcontextprotocol/logLevel",
+  "progressToken",
+]);
+
+const REF = place(["type", "name", "uri"]);
+
+const NOTIFICATIONS = place([
+  "resourceSubscriptions",
+  "taskIds",
+  "toolsListChanged",
+  "promptsListChanged",
+  "resourcesListChanged",
+]);
+
+const PARAMS = place(
+  [
+    ...["name", "uri", "arguments", "_meta", "cursor", "ref", "argument", "context", "task", "taskId", "notifications"],
+    ...["inputResponses", "requestState", "protocolVersion", "capabilities", "clientInfo", "level", "requestId"],
+    "progressToken",
+  ],
+  [
+    ["_meta", META],
+    ["ref", REF],
+    ["notifications", NOTIFICATIONS],
+  ],
+);
+
+const ENVELOPE = place(["jsonrpc", "id", "method", "params", "result", "error"], [["params", PARAMS]]);
+
+/**
+ * A member name as the most lenient reader compares it: ASCII letters without case, the two other characters that
+ * Unicode folds to an ASCII letter (U+017F, U+212A), without the white space, NULs and other controls around it.
+ */
+export function foldName(name: string): string {
+  return trimControls(name)
+    .replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+    .replaceAll("\u017f", "s")
+    .replaceAll("\u212a", "k");
+}
+
+function trimControls(name: string): string {
+  const isPlain = (character: string): boolean => character > " ";
+  const characters = [...name];
+  return characters.slice(Math.max(0, characters.findIndex(isPlain)), characters.findLastIndex(isPlain) + 1).join("");
+}
+
+const isNear = (known: readonly string[], name: string): boolean =>
+  !known.includes(name) && known.some((member) => foldName(member) === foldName(name));
+
+/** Looks at the events and not at the parsed object, so that a body that is not JSON is seen up to its error. */
+function hasNearName(events: readonly JsonEvent[]): boolean {
+  /** What each open container is in the protocol; nothing for arrays, arguments and the like. */
+  const open: (Place | undefined)[] = [];
+  let next: Place | undefined = ENVELOPE;
+  for (const [, kind, text] of events) {
+    if (kind === "key") {
+      const here = open.at(-1);
+      if (here !== undefined && isNear(here.known, text)) return true;
+      next = here?.inner.get(text);
+    } else if (kind === "object_start" || kind === "array_start") {
+      open.push(kind === "object_start" ? next : undefined);
+      next = undefined;
+    } else if (kind === "object_end" || kind === "array_end") {
+      open.pop();
+    }
+  }
+  return false;
+}
+
+// --- The envelope: JSON-RPC 2.0 sections 4 and 5, and what MCP says about ids ---
+
+const METHOD = /^[!-~]{1,128}$/;
+const ID_INTEGER = /^-?(0|[1-9][0-9]{0,15})$/;
+const ID_STRING_BYTES_MAX = 256;
+
+function* envelopeFaults(message: JsonObject, id: RawId): Generator<MessageReason> {
+  const [hasMethod, hasResult, hasError] = [has(message, "method"), has(message, "result"), has(message, "error")];
+  const { method } = message;
+
+  if (message.jsonrpc !== "2.0") yield "jsonrpc_version";
+  if (Number(hasMethod) + Number(hasResult) + Number(hasError) !== 1) yield "message_mixed";
+  if (hasMethod && !(typeof method === "string" && METHOD.test(method))) yield "method_invalid";
+  if (id !== undefined && !isValidId(id)) yield "id_invalid";
+  if (has(message, "params") && !isObject(message.params)) yield "params_invalid";
+  const params = objectMember(message, "params");
+  if (has(params, "_meta") && !isObject(params._meta)) yield "params_invalid";
+
+  const isNotification = typeof method === "string" && method.startsWith("notifications/");
+  if (id === undefined && ((hasMethod && !isNotification) || hasResult)) yield "id_missing";
+  if (id !== undefined && isNotification) yield "id_unexpected";
+}
+
+/** The `id` as the body spells it: the integer literal, or what stands between a string's quotes. */
+type RawId = { readonly kind: string; readonly raw: string } | undefined;
+
+function isValidId({ kind, raw }: NonNullable<RawId>): boolean {
+  if (kind === "string") return Buffer.byteLength(raw, "latin1") <= ID_STRING_BYTES_MAX;
+  if (kind === "number") return ID_INTEGER.test(raw) && Math.abs(Number(raw)) <= Number.MAX_SAFE_INTEGER;
+  return false;
+}
+
+function rawId(body: Uint8Array, events: readonly JsonEvent[]): RawId {
+  let depth = 0;
+  for (const [index, [, kind, text]] of events.entries()) {
+    if (kind === "object_start" || kind === "array_start") depth++;
+    if (kind === "object_end" || kind === "array_end") depth--;
+    if (depth !== 1 || kind !== "key" || text !== "id") continue;
+    const [start, valueKind, valueText] = events[index + 1]!;
+    return { kind: valueKind, raw: valueKind === "string" ? betweenQuotes(body, start) : valueText };
+  }
+  return undefined;
+}
+
+/** The raw bytes of the string that starts at `start`, one character a byte. */
+function betweenQuotes(body: Uint8Array, start: number): string {
+  let end = start + 1;
+  while (body[end] !== 0x22) end += body[end] === 0x5c ? 2 : 1;
+  return Buffer.from(body.subarray(start + 1, end)).toString("latin1");
+}
+
+// --- The method table ---
+
+const PASSING_METHODS = new Set([
+  "initialize",
+  "ping",
+  "server/discover",
+  "logging/setLevel",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+  "notifications/initialized",
+  "notifications/cancelled",
+  "notifications/progress",
+  "notifications/roots/list_changed",
+]);
+
+const NAME_BYTES_MAX = 256;
+const FLAGGED_PREFIXES = ["delete", "update", "execute"];
+
+function* methodFaults(message: JsonObject, policy: MessagePolicy): Generator<MessageReason> {
+  const { method } = message;
+  if (typeof method !== "string" || !METHOD.test(method)) return;
+  const params = objectMember(message, "params");
+
+  if (method === "tools/call") yield* toolNameFaults(params.name, policy);
+  if (has(params, "task")) yield "task_denied";
+
+  switch (method) {
+    case "tools/call":
+      if (has(params, "arguments") && !isObject(params.arguments)) yield "params_invalid";
+      if (needsApproval(params.name, policy)) yield "approval_not_configured";
+      return;
+    case "prompts/get":
+      yield* unlisted(params.name, "prompt_not_listed");
+      return;
+    case "completion/complete":
+      yield* completionFaults(objectMember(params, "ref"));
+      return;
+    case "resources/read":
+    case "resources/subscribe":
+    case "resources/unsubscribe":
+      yield* unlisted(params.uri, "resource_not_listed");
+      return;
+    case "subscriptions/listen":
+      yield* listenFaults(params);
+      return;
+    case "notifications/tasks/status":
+      yield "task_denied";
+      return;
+  }
+  if (method.startsWith("tasks/")) yield "task_denied";
+  else if (!PASSING_METHODS.has(method) && !policy.method_allowlist?.includes(method)) yield "method_not_listed";
+}
+
+function* toolNameFaults(name: unknown, policy: MessagePolicy): Generator<MessageReason> {
+  if (typeof name !== "string") yield "params_invalid";
+  else if (Buffer.byteLength(name, "utf8") > NAME_BYTES_MAX || !policy.tool_allowlist.includes(name))
+    yield "tool_not_listed";
+}
+
+function needsApproval(name: unknown, policy: MessagePolicy): boolean {
+  return (
+    typeof name === "string" &&
+    policy.approval?.mode !== "off" &&
+    FLAGGED_PREFIXES.some((prefix) => name.startsWith(prefix))
+  );
+}
+
+/** There is no list of these names or URIs yet: each is refused, and one that is no string also for being none. */
+function* unlisted(name: unknown, reason: MessageReason): Generator<MessageReason> {
+  yield reason;
+  if (typeof name !== "string") yield "params_invalid";
+}
+
+function completionFaults(ref: JsonObject): Iterable<MessageReason> {
+  if (ref.type === "ref/prompt") return unlisted(ref.name, "prompt_not_listed");
+  if (ref.type === "ref/resource") return unlisted(ref.uri, "resource_not_listed");
+  return ["params_invalid"];
+}
+
+function* listenFaults(params: JsonObject): Generator<MessageReason> {
+  if (has(params, "notifications") && !isObject(params.notifications)) yield "params_invalid";
+  const filter = objectMember(params, "notifications");
+  const asksFor = (name: string): boolean => {
+    const value = filter[name];
+    return has(filter, name) && !(Array.isArray(value) && value.length === 0);
+  };
+  if (asksFor("resourceSubscriptions")) yield "resource_not_listed";
+  if (asksFor("taskIds")) yield "task_denied";
+}

@@ -1,0 +1,134 @@
+// What the members of a policy do to a body: one policy and one body each, for what THREAT_POLICY cannot show because it
+// lists one tool and nothing else.
+
+import type { MessagePolicy, MessageReason } from "../oracle/message.ts";
+import { bytes, call, safeCall } from "./bytes.ts";
+
+export interface PolicyVector {
+  readonly name: string;
+  readonly policy: MessagePolicy;
+  readonly body: Uint8Array;
+  /** Each reason that is acceptable; empty: allowed. */
+  readonly reasons: readonly MessageReason[];
+}
+
+const vector = (name: string, policy: MessagePolicy, body: Uint8Array, ...reasons: MessageReason[]): PolicyVector => ({
+  name,
+  policy,
+  body,
+  reasons,
+});
+
+const message = (members: string): Uint8Array => bytes(`{"jsonrpc":"2.0",${members}}`);
+const toolNamed = (name: string): Uint8Array => call(`"name":${JSON.stringify(name)}`);
+
+const FLAGGED = ["delete_branch", "updates", "execute", "deleter", "un_delete", "Delete_x", "undelete"];
+const flaggedTools: MessagePolicy = { tool_allowlist: FLAGGED };
+const approvalOff: MessagePolicy = { ...flaggedTools, approval: { mode: "off" } };
+
+const LONGEST = "n".repeat(256);
+const oddNames: MessagePolicy = {
+  tool_allowlist: [LONGEST, "", "\u00fcber/setzen", 'a"b\\c', "tab\there", "\u{1f600}", "nul\0", " padded "],
+};
+
+const methods: MessagePolicy = {
+  tool_allowlist: ["safe"],
+  method_allowlist: ["vendor/x", "notifications/vendor", "tools/call", "tasks/get", "prompts/get", "resources/read"],
+};
+
+const caps: MessagePolicy = {
+  tool_allowlist: ["safe"],
+  limits: { depth: 4, members_per_object: 4, open_members: 10, key_bytes: 9 },
+};
+
+export const POLICY_VECTORS: readonly PolicyVector[] = [
+  vector("no tool is listed", { tool_allowlist: [] }, toolNamed("safe"), "tool_not_listed"),
+  vector("no tool is listed, an empty name", { tool_allowlist: [] }, toolNamed(""), "tool_not_listed"),
+  vector("no tool is listed, a list request", { tool_allowlist: [] }, message('"id":1,"method":"tools/list"')),
+  ...["first", "second", "third"].map((name) =>
+    vector(`the ${name} of three`, { tool_allowlist: ["first", "second", "third"] }, toolNamed(name)),
+  ),
+
+  ...["delete_branch", "updates", "execute", "deleter"].flatMap((name) => [
+    vector(`${name} without a decision about approval`, flaggedTools, toolNamed(name), "approval_not_configured"),
+    vector(`${name} with approval off`, approvalOff, toolNamed(name)),
+  ]),
+  vector("an escaped flagged name", flaggedTools, call('"name":"\\u0064elete_branch"'), "approval_not_configured"),
+  vector("the word in the middle", flaggedTools, toolNamed("un_delete")),
+  vector("the word behind a letter", flaggedTools, toolNamed("undelete")),
+  vector("the word in another case", flaggedTools, toolNamed("Delete_x")),
+  vector(
+    "a flagged name that is not listed",
+    flaggedTools,
+    toolNamed("delete_all"),
+    "tool_not_listed",
+    "approval_not_configured",
+  ),
+  vector("a flagged name that is not listed, approval off", approvalOff, toolNamed("delete_all"), "tool_not_listed"),
+
+  ...oddNames.tool_allowlist.map((name) =>
+    vector(`the listed name ${JSON.stringify(name)}`, oddNames, toolNamed(name)),
+  ),
+  vector("a listed name of 256 bytes and one more", oddNames, toolNamed(`${LONGEST}n`), "tool_not_listed"),
+  vector("a listed name of 256 bytes and a NUL", oddNames, toolNamed(`${LONGEST}\0`), "tool_not_listed"),
+  vector("a listed name of 256 bytes less one", oddNames, toolNamed(LONGEST.slice(1)), "tool_not_listed"),
+  vector("a listed name decomposed", oddNames, toolNamed("u\u0308ber/setzen"), "tool_not_listed"),
+  vector("a listed name without its padding", oddNames, toolNamed("padded"), "tool_not_listed"),
+  vector("a listed name without its NUL", oddNames, toolNamed("nul"), "tool_not_listed"),
+  vector("a listed name in escapes only", oddNames, call(`"name":"${"\\u006e".repeat(256)}"`)),
+
+  vector("a listed method", methods, message('"id":1,"method":"vendor/x"')),
+  vector("a listed method in escapes", methods, message('"id":1,"method":"vendor\\/\\u0078"')),
+  vector("a listed method in another case", methods, message('"id":1,"method":"vendor/X"'), "method_not_listed"),
+  vector("a longer method", methods, message('"id":1,"method":"vendor/xy"'), "method_not_listed"),
+  vector("a listed method without an id", methods, message('"method":"vendor/x"'), "id_missing"),
+  vector(
+    "a listed method with params null",
+    methods,
+    message('"id":1,"method":"vendor/x","params":null'),
+    "params_invalid",
+  ),
+  vector(
+    "a listed method with a task",
+    methods,
+    message('"id":1,"method":"vendor/x","params":{"task":{}}'),
+    "task_denied",
+  ),
+  vector("a listed notification", methods, message('"method":"notifications/vendor"')),
+  vector(
+    "a listed notification with an id",
+    methods,
+    message('"id":1,"method":"notifications/vendor"'),
+    "id_unexpected",
+  ),
+  vector("listing tools/call opens no tool", methods, toolNamed("evil"), "tool_not_listed"),
+  vector(
+    "listing tasks/get opens no task",
+    methods,
+    message('"id":1,"method":"tasks/get","params":{"taskId":"t"}'),
+    "task_denied",
+  ),
+  vector(
+    "listing prompts/get opens no prompt",
+    methods,
+    message('"id":1,"method":"prompts/get","params":{"name":"p"}'),
+    "prompt_not_listed",
+  ),
+  vector(
+    "listing resources/read opens no URI",
+    methods,
+    message('"id":1,"method":"resources/read","params":{"uri":"file:///a"}'),
+    "resource_not_listed",
+  ),
+
+  vector("at the caps", caps, safeCall('"nine_byte":[1],"b":2,"c":3,"d":4')),
+  vector("over the depth", caps, safeCall('"x":[[]]'), "json_depth"),
+  vector("over the members", caps, safeCall('"a":1,"b":2,"c":3,"d":4,"e":5'), "json_members"),
+  vector(
+    "over the open members",
+    caps,
+    message('"id":1,"method":"tools/call","params":{"name":"safe","_meta":{},"arguments":{"a":1,"b":2,"c":3,"d":4}}'),
+    "json_open_members",
+  ),
+  vector("over the bytes of a name", caps, safeCall('"ten_bytes_":1'), "json_key_bytes"),
+];
