@@ -85,8 +85,9 @@ test-integration: build ## only the tests in a real Envoy
 	$(call lane,integration,test/integration)
 
 .PHONY: test-mesh
-test-mesh: build ## the tests against Istio's own code (needs Go)
-	$(call lane,mesh,test/mesh)
+test-mesh: build ## the version matrix: every pinned Envoy; Istio's own packages are not in this version
+	@echo "not run: Istio's own packages: not in this version"
+	ENVOY_VERSIONS=all $(BIN)/vitest run test/abi/envoy.test.ts test/integration/smoke.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
 
 .PHONY: fuzz
 fuzz: build ## mutated bodies and configurations, no trap allowed

@@ -3,7 +3,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/mesh/**", "node_modules/**"],
     // The reaper image of testcontainers comes from a container registry; the suites stop what they start instead.
     env: { TESTCONTAINERS_RYUK_DISABLED: "true" },
     testTimeout: 30_000,

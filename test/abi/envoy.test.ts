@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AccessEntry } from "../../src/envoy/access-log.ts";
 import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
-import { DEFAULT_ENVOY_VERSION, OLDEST_ENVOY_VERSION } from "../../src/envoy/versions.ts";
+import { testedVersions } from "../versions.ts";
 import { bootstrapFor } from "./bootstrap.ts";
 import { buildProbe, PROBE_PATH } from "./build-probe.ts";
 import { type Origin, ROW_HEADER, startOrigin } from "./origin.ts";
@@ -22,7 +22,7 @@ const POLL_MS = 5;
 
 const rows = new Map(ROWS.map((row, index) => [`r${index}`, row]));
 /** With a binary of the caller's choice there is one version, whichever it is. */
-const versions = process.env.ENVOY ? ["at ENVOY"] : [OLDEST_ENVOY_VERSION, DEFAULT_ENVOY_VERSION];
+const versions = process.env.ENVOY ? ["at ENVOY"] : testedVersions();
 
 let origin: Origin;
 let envoy: EnvoyProcess;

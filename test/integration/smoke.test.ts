@@ -6,16 +6,14 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { envoyBinary } from "../../src/envoy/binary.ts";
 import { projectPath } from "../../src/envoy/project.ts";
-import { DEFAULT_ENVOY_VERSION, OLDEST_ENVOY_VERSION } from "../../src/envoy/versions.ts";
+import { testedVersions } from "../versions.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";
 
 /** A build that the user has chosen has one version, whatever is asked for. */
 const chosenBuild = process.env.ENVOY !== undefined || process.env.ENVOY_IMAGE !== undefined;
 
-const matrix = drivers.flatMap((driver) =>
-  [OLDEST_ENVOY_VERSION, DEFAULT_ENVOY_VERSION].map((version) => ({ driver, version, name: driver.name })),
-);
+const matrix = drivers.flatMap((driver) => testedVersions().map((version) => ({ driver, version, name: driver.name })));
 
 // `envoy -c envoy/run.yaml` is promised to work without anything filled in.
 test.each(["run", "test"])("envoy/%s.yaml is a complete bootstrap as it stands", async (template) => {
