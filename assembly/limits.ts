@@ -41,6 +41,12 @@ export const METHOD_BYTES_MAX: u32 = 128;
 /** Bytes of `params.name`. MCP recommends at most 128; a longer one can be listed verbatim. Over it: not listed. */
 export const NAME_BYTES_MAX: u32 = 256;
 
+/** Bytes of a protocol version; the real ones have 10. Over it: not supported. */
+export const VERSION_BYTES_MAX: u32 = 16;
+
+/** Bytes of one URI, URI template, or checked path. Real ones stay below 2,000. Over it: uri_malformed. */
+export const URI_BYTES_MAX: u32 = 4096;
+
 /** Bytes of a string `id` as written between its quotes. Over it: id_invalid. */
 export const ID_BYTES_MAX: u32 = 256;
 
@@ -77,6 +83,12 @@ export const CONFIG_BYTES_MAX: u32 = 4 << 20;
 
 /** Entries of one list of names. Over it: refused. */
 export const LIST_ENTRIES_MAX: u32 = 16384;
+
+/** Entries of `argument_rules`: one bit of a 64-bit word each. Over it: refused. */
+export const ARGUMENT_RULES_MAX: u32 = 64;
+
+/** Entries of `resource_roots`, and of the roots of one argument rule: each is compared with each URI. Over it: refused. */
+export const ROOTS_MAX: u32 = 256;
 
 /** Entries of `unguarded`: a short list of named exceptions, walked once per request. Over it: refused. */
 export const UNGUARDED_ENTRIES_MAX: u32 = 64;

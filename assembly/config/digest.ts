@@ -3,14 +3,30 @@
 
 import { Literal } from "../memory/bytes";
 import { sha256 } from "../memory/sha256";
-import { allocateWriter, Writer, writeByte, writeJsonString, writeLiteral, writeNumber } from "../memory/writer";
+import {
+  allocateWriter,
+  Writer,
+  writeByte,
+  writeJsonByte,
+  writeJsonString,
+  writeLiteral,
+  writeNumber,
+} from "../memory/writer";
+import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from "../policy/argument-rule";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { Direction, HttpMethod, Mode, Policy, RefusalDetail, RefusalForm, RequestHeaders } from "../policy/policy";
+import { Traversal } from "../uri/rules";
 
 /** The first 64 bits of the digest, as the first 16 hexadecimal digits. */
 export function policyDigest(policy: Policy): u64 {
   // Names can grow by six when they are escaped; the rest of the text is bounded.
-  let room: u32 = 2048 + namesRoom(policy.tools) + namesRoom(policy.methods);
+  let room: u32 = 2048 + namesRoom(policy.tools) + namesRoom(policy.methods) + namesRoom(policy.prompts);
+  room += namesRoom(policy.resourceRoots) + namesRoom(policy.allowedOrigins) + namesRoom(policy.allowedHosts);
+  let rule = policy.argumentRules;
+  while (rule !== null) {
+    room += 128 + namesRoom(rule.values) + (rule.toolBytes + pointerBytes(rule)) * 6;
+    rule = rule.next;
+  }
   let entry = policy.unguarded;
   while (entry !== null) {
     room += (entry.pathBytes + entry.reasonBytes) * 6 + 128;
@@ -32,7 +48,11 @@ function namesRoom(names: NameSet | null): u32 {
 /** Members in the order of their names, as RFC 8785 section 3.2.3 has it. */
 function writePolicy(writer: Writer, policy: Policy): void {
   writeByte(writer, 0x7b);
+  // Absent means any host, which no list says.
+  if (policy.allowedHosts !== null) writeList(writer, "allowed_hosts", policy.allowedHosts);
+  writeList(writer, "allowed_origins", policy.allowedOrigins);
   if (policy.approvalOff) writeLiteral(writer, '"approval":{"mode":"off"},');
+  writeRules(writer, policy);
   writeWord(writer, "direction", policy.direction == Direction.Both ? "both" : "inbound");
   writeLiteral(writer, '"limits":{');
   writeCount(writer, "body_bytes", policy.bodyBytesMax);
@@ -43,10 +63,10 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeCount(writer, "open_members", policy.json.openMembers);
   writeCount(writer, "stall_ms", policy.stallMs);
   writer.length--; // The comma behind the last member.
-  writeLiteral(writer, '},"method_allowlist":');
-  writeNames(writer, policy.methods);
-  writeByte(writer, 0x2c);
+  writeLiteral(writer, "},");
+  writeList(writer, "method_allowlist", policy.methods);
   writeWord(writer, "mode", policy.mode == Mode.Monitor ? "monitor" : "enforce");
+  writeList(writer, "prompt_allowlist", policy.prompts);
   const form = policy.refusal;
   writeWord(
     writer,
@@ -56,9 +76,10 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "refusal_detail", policy.refusalDetail == RefusalDetail.Masked ? "masked" : "explain");
   writeWord(writer, "request_body", "whole");
   writeWord(writer, "request_headers", policy.requestHeaders == RequestHeaders.Hold ? "hold" : "release");
-  writeLiteral(writer, '"tool_allowlist":');
-  writeNames(writer, policy.tools);
-  writeLiteral(writer, ',"unguarded":[');
+  writeList(writer, "resource_roots", policy.resourceRoots);
+  writeWord(writer, "tasks", policy.tasksAllowed ? "allow" : "deny");
+  writeList(writer, "tool_allowlist", policy.tools);
+  writeLiteral(writer, '"unguarded":[');
   let entry = policy.unguarded;
   while (entry !== null) {
     if (entry !== policy.unguarded) writeByte(writer, 0x2c);
@@ -73,7 +94,63 @@ function writePolicy(writer: Writer, policy: Policy): void {
     writeByte(writer, 0x7d);
     entry = entry.next;
   }
-  writeLiteral(writer, "]}");
+  writeLiteral(writer, "],");
+  writeWord(writer, "uri_traversal", policy.traversal == Traversal.Segment ? "segment" : "literal");
+  writer.length--; // The comma behind the last member.
+  writeByte(writer, 0x7d);
+}
+
+function writeRules(writer: Writer, policy: Policy): void {
+  writeLiteral(writer, '"argument_rules":[');
+  let rule = policy.argumentRules;
+  while (rule !== null) {
+    if (rule !== policy.argumentRules) writeByte(writer, 0x2c);
+    writeLiteral(writer, '{"pointer":"');
+    for (let i: u32 = 0; i < rule.segmentCount; i++) writeSegment(writer, segmentAt(rule, i), segmentBytes(rule, i));
+    writeLiteral(writer, '","rule":');
+    writeRule(writer, rule);
+    writeLiteral(writer, ',"tool":');
+    writeJsonString(writer, rule.toolAt, rule.toolBytes);
+    writeByte(writer, 0x7d);
+    rule = rule.next;
+  }
+  writeLiteral(writer, "],");
+}
+
+/** One reference token, escaped as a pointer (RFC 6901 section 4) inside a JSON string. */
+function writeSegment(writer: Writer, address: usize, bytes: u32): void {
+  writeByte(writer, 0x2f);
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes.
+    const byte = u32(load<u8>(address + i));
+    if (byte == 0x7e) writeLiteral(writer, "~0");
+    else if (byte == 0x2f) writeLiteral(writer, "~1");
+    else writeJsonByte(writer, byte);
+  }
+}
+
+function writeRule(writer: Writer, rule: ArgumentRule): void {
+  if (rule.kind == RuleKind.MaxBytes) {
+    writeLiteral(writer, '{"max_bytes":');
+    writeNumber(writer, rule.bytesMax);
+    writeByte(writer, 0x7d);
+  } else if (rule.values === null) {
+    writeLiteral(writer, rule.kind == RuleKind.Uri ? '"uri"' : '"path"');
+  } else {
+    const kind = rule.kind;
+    writeLiteral(
+      writer,
+      kind == RuleKind.Enum ? '{"enum":' : kind == RuleKind.Uri ? '{"uri_roots":' : '{"path_roots":',
+    );
+    writeNames(writer, rule.values);
+    writeByte(writer, 0x7d);
+  }
+}
+
+function writeList(writer: Writer, name: Literal, names: NameSet | null): void {
+  writeName(writer, name);
+  writeNames(writer, names);
+  writeByte(writer, 0x2c);
 }
 
 function writeName(writer: Writer, name: Literal): void {

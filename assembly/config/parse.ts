@@ -30,28 +30,34 @@ import {
   NAME_BYTES_MAX,
   OPEN_MEMBERS_DEFAULT,
   OPEN_MEMBERS_MAX,
+  ROOTS_MAX,
   STALL_MS_DEFAULT,
   STALL_MS_MAX,
   STALL_MS_MIN,
 } from "../limits";
 import { Method, methodOf } from "../mcp/method";
 import { Literal } from "../memory/bytes";
-import { allocateNameSet, firstName, nameBytes, nextName } from "../policy/name-set";
+import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { allocatePolicy, freePolicy, Policy } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
+import { checkRoots } from "./roots";
+import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
 import { number, readNames, readNumber, readStart, readWord, wordIndex } from "./values";
 
 const KNOWN =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts";
 const KNOWN_LIMITS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
 /** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
-const LATER =
-  "prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts rules identity audit token_exchange response_uris sampling elicitation roots hidden_text";
+const LATER = "rules identity audit token_exchange response_uris sampling elicitation roots hidden_text";
 const LATER_LIMITS = "event_bytes list_bytes";
 
 const NOT_YET = "not in this version of the filter";
+
+const ORIGIN_BYTES_MAX: u32 = 256;
+const HOST_BYTES_MAX: u32 = 256;
+const ROOT_BYTES_MAX: u32 = 1024;
 
 /** Depth and members of the deepest and widest object of a configuration, with room to name a mistake below it. */
 const CONFIG_DEPTH: u32 = 16;
@@ -168,6 +174,42 @@ function readMember(source: JsonReader, policy: Policy): bool {
       return readLimits(source, policy);
     case 10:
       return readApproval(source, policy);
+    case 11:
+      return readPrompts(source, policy);
+    case 12:
+      return readResourceRoots(source, policy);
+    case 13: {
+      const tasks = readMemberWord(source, "tasks", "deny allow");
+      policy.tasksAllowed = tasks == 1;
+      return tasks >= 0;
+    }
+    case 14: {
+      const traversal = readMemberWord(source, "uri_traversal", "literal segment");
+      policy.traversal = traversal;
+      return traversal >= 0;
+    }
+    case 15: {
+      const before = enterMember("argument_rules");
+      const isGood = readArgumentRules(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 16:
+      policy.allowedOrigins = readMemberNames(
+        source,
+        "allowed_origins",
+        ORIGIN_BYTES_MAX,
+        "an origin like https://app.example (RFC 6454), 1 to 256 bytes",
+      );
+      return policy.allowedOrigins !== null;
+    case 17:
+      policy.allowedHosts = readMemberNames(
+        source,
+        "allowed_hosts",
+        HOST_BYTES_MAX,
+        "a host like mcp.example or mcp.example:8443, 1 to 256 bytes",
+      );
+      return policy.allowedHosts !== null && hasEntries(policy.allowedHosts);
     default:
       return refuseMember(name, bytes, KNOWN, LATER);
   }
@@ -193,6 +235,37 @@ function readTools(source: JsonReader, policy: Policy): bool {
   const tools = readNames(source, NAME_BYTES_MAX, "a tool name of 1 to 256 bytes");
   policy.tools = tools;
   if (tools === null) return false;
+  leavePath(before);
+  return true;
+}
+
+/** Reads a list of names into the member `name`. Null when the problem has been told. */
+function readMemberNames(source: JsonReader, name: Literal, most: u32, what: Literal): NameSet | null {
+  const before = enterMember(name);
+  const names = readNames(source, most, what);
+  if (names !== null) leavePath(before);
+  return names;
+}
+
+/** An empty list of hosts would refuse everything, and an absent one allows all: nobody means the first. */
+function hasEntries(hosts: NameSet | null): bool {
+  if (hosts !== null && hosts.entries != 0) return true;
+  enterMember("allowed_hosts");
+  return told("found an empty list, expected at least one host");
+}
+
+function readPrompts(source: JsonReader, policy: Policy): bool {
+  policy.prompts = readMemberNames(source, "prompt_allowlist", NAME_BYTES_MAX, "a prompt name of 1 to 256 bytes");
+  return policy.prompts !== null;
+}
+
+function readResourceRoots(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("resource_roots");
+  const roots = readNames(source, ROOT_BYTES_MAX, "an absolute URI of 1 to 1024 bytes");
+  policy.resourceRoots = roots;
+  if (roots === null) return false;
+  if (roots.entries > ROOTS_MAX) return told("the list has too many entries, expected at most 256");
+  if (!checkRoots(roots, true)) return false;
   leavePath(before);
   return true;
 }

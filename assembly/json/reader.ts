@@ -244,7 +244,7 @@ export function finish(reader: JsonReader): JsonError {
 }
 
 /** Whether the innermost open container is an object. */
-function inObject(reader: JsonReader): bool {
+export function isInObject(reader: JsonReader): bool {
   return (reader.kinds & 1) != 0;
 }
 
@@ -332,12 +332,12 @@ export function next(reader: JsonReader): Token {
           break;
         }
         if (byte == 0x2c) {
-          reader.state = inObject(reader) ? State.Key : State.Value;
+          reader.state = isInObject(reader) ? State.Key : State.Value;
           at++;
           break;
         }
-        if (byte == (inObject(reader) ? 0x7d : 0x5d)) {
-          const object = inObject(reader);
+        if (byte == (isInObject(reader) ? 0x7d : 0x5d)) {
+          const object = isInObject(reader);
           closeContainer(reader, at);
           at++;
           if (report(reader, at, reader.depth)) return object ? Token.ObjectEnd : Token.ArrayEnd;
@@ -558,7 +558,7 @@ function openContainer(reader: JsonReader, at: usize, object: bool): bool {
 function closeContainer(reader: JsonReader, at: usize): void {
   const depth = reader.depth - 1;
   reader.tokenStart = offsetOf(reader, at);
-  if (inObject(reader)) dropMembers(reader.members, memberBase(reader, depth));
+  if (isInObject(reader)) dropMembers(reader.members, memberBase(reader, depth));
   reader.kinds >>= 1;
   reader.depth = depth;
   dropCaptures(reader);

@@ -1,24 +1,31 @@
 // From tokens to a Message: the walk through a JSON-RPC 2.0 envelope. Members may come in any order, so everything that
 // could matter is noted, and nothing is concluded before the end of the body.
 //
-// Which tokens the walk sees is set by the reader's `reportDepth`: the envelope's members (1), those of `params` (2),
-// those of `_meta`, `ref` and `notifications` (3), and the elements of the two lists of a filter (4). Tool arguments are
-// read by the JSON reader alone.
+// Which tokens the walk sees is set by the reader's `reportDepth`; what nobody asks about is read by the JSON reader alone.
+// Texts that can be long or many (URIs, task ids, the names of prompts) are not kept: the walk stops at each one, and whoever
+// knows the policy looks at it before it goes on. The same holds for the tokens inside `arguments`, when the policy has rules
+// about them.
 
 import { JsonError } from "../json/error";
 import { captureRaw, captureText, finish, JsonReader, next, openChunk, Token } from "../json/reader";
-import { ID_BYTES_MAX, METHOD_BYTES_MAX, NAME_BYTES_MAX, REF_TYPE_BYTES_MAX } from "../limits";
+import {
+  ID_BYTES_MAX,
+  METHOD_BYTES_MAX,
+  NAME_BYTES_MAX,
+  REF_TYPE_BYTES_MAX,
+  URI_BYTES_MAX,
+  VERSION_BYTES_MAX,
+} from "../limits";
 import { equalsLiteral } from "../memory/bytes";
 import { Fault } from "./fault";
 import { Member, memberOf, Place } from "./member";
 import { Kind, Message, Shape } from "./message";
 import { isNotification } from "./method";
+import { isMirroredName, Mirror } from "./mirror";
 
 const JSONRPC_ROOM: u32 = 4;
 const LEVEL_ENVELOPE: u32 = 1;
 const LEVEL_PARAMS: u32 = 2;
-const LEVEL_INNER: u32 = 3;
-const LEVEL_LIST: u32 = 4;
 
 /** Offsets of the captured texts in the block of an envelope. */
 const METHOD_AT: u32 = 0;
@@ -26,30 +33,85 @@ const NAME_AT: u32 = METHOD_AT + METHOD_BYTES_MAX;
 const ID_AT: u32 = NAME_AT + NAME_BYTES_MAX;
 const ID_ROOM: u32 = ID_BYTES_MAX + 2;
 const REF_TYPE_AT: u32 = ID_AT + ID_ROOM;
-const JSONRPC_AT: u32 = REF_TYPE_AT + REF_TYPE_BYTES_MAX;
+const VERSION_AT: u32 = REF_TYPE_AT + REF_TYPE_BYTES_MAX;
+const JSONRPC_AT: u32 = VERSION_AT + VERSION_BYTES_MAX;
+const ENTRY_AT: u32 = JSONRPC_AT + JSONRPC_ROOM;
 
-/** Bytes of the block that `initEnvelope` takes. */
-export const ENVELOPE_BLOCK_BYTES: u32 = JSONRPC_AT + JSONRPC_ROOM;
+/** Where the walk has stopped. */
+export const enum Step {
+  /** The chunk is used up. */
+  NeedMore,
+  /** Json and NearName are final: nothing that follows can make the message acceptable. */
+  Json,
+  NearName,
+  /** A text that the policy has to look at: `entry` says which, `entryAt` and `entryBytes` where it stands. */
+  Entry,
+  /** A token inside `arguments`: `token`, and the reader's key or captured text. */
+  Argument,
+}
+
+/** Which text an entry is. */
+export const enum Entry {
+  /** `params.uri`. */
+  Uri,
+  /** `params.taskId`. */
+  TaskId,
+  /** `params.ref.name`. */
+  RefName,
+  /** `params.ref.uri`. */
+  RefUri,
+  /** `params.argument.value`. */
+  ArgumentValue,
+  /** An element of `params.notifications.resourceSubscriptions`. */
+  ListenUri,
+  /** `roots[].uri` in an answer of the client. */
+  RootUri,
+}
+
+/** Containers whose inside the walk looks at are at most this deep: result, roots, element; params, inputResponses, answer, ... */
+const PLACES: u32 = 8;
 
 @unmanaged
 export class Envelope {
   reader: JsonReader;
   message: Message;
+  mirror: Mirror;
   /** Address of the captured texts. */
   block: usize;
-  /** The object that the walk is in. */
+  /** Address of the place of each open container, by depth: PLACES u32. */
+  places: usize;
+  /** The container that the walk is in, and the member whose value comes next. */
   place: Place;
-  /** The member whose value comes next. */
   member: Member;
-  /** Whether the walk is inside one of the lists of `notifications`. */
-  inList: bool;
+  /** Whether somebody wants the tokens inside `arguments`. */
+  wantsArguments: bool;
+  /** Whether the walk is between two tokens, not inside one that a chunk has cut. */
+  betweenTokens: bool;
+  /** Where the walk has stopped: the entry, its text, or the token inside `arguments`. */
+  entry: Entry;
+  entryAt: usize;
+  /** Unescaped bytes; more than URI_BYTES_MAX when not all of them fitted. */
+  entryBytes: u32;
+  token: Token;
 }
 
-/** Makes `envelope` ready; `block` has ENVELOPE_BLOCK_BYTES and outlives it, as do `reader` and `message`. */
-export function initEnvelope(envelope: Envelope, reader: JsonReader, message: Message, block: usize): void {
+/** Bytes of the block that `initEnvelope` takes. */
+export const ENVELOPE_BLOCK_BYTES: u32 = ENTRY_AT + URI_BYTES_MAX + (PLACES << 2) + 4;
+
+/** Makes `envelope` ready; `block` has ENVELOPE_BLOCK_BYTES and outlives it, as do `reader`, `message` and `mirror`. */
+export function initEnvelope(
+  envelope: Envelope,
+  reader: JsonReader,
+  message: Message,
+  mirror: Mirror,
+  block: usize,
+): void {
   envelope.reader = reader;
   envelope.message = message;
-  envelope.block = block;
+  envelope.mirror = mirror;
+  envelope.places = (block + 3) & ~3;
+  envelope.block = envelope.places + (usize(PLACES) << 2);
+  envelope.wantsArguments = false;
   resetEnvelope(envelope);
 }
 
@@ -61,34 +123,46 @@ export function resetEnvelope(envelope: Envelope): void {
   message.nameAt = envelope.block + NAME_AT;
   message.idAt = envelope.block + ID_AT;
   message.refTypeAt = envelope.block + REF_TYPE_AT;
-  envelope.place = Place.Envelope;
+  message.versionAt = envelope.block + VERSION_AT;
+  envelope.entryAt = envelope.block + ENTRY_AT;
   envelope.member = Member.Unknown;
-  envelope.inList = false;
-  envelope.reader.reportDepth = LEVEL_ENVELOPE;
+  envelope.betweenTokens = true;
+  // The root is the container at depth 1; anything else at the root is refused by the reader.
+  setPlace(envelope, LEVEL_ENVELOPE, Place.Envelope);
 }
 
-/**
- * Reads the next `bytes` bytes of the body at `address`. Json and NearName are final: nothing that follows can make the
- * message acceptable, so whoever asked need not read on.
- */
-export function readEnvelope(envelope: Envelope, address: usize, bytes: u32): Fault {
+/** The next `bytes` bytes of the body stand at `address`. Then `walk` until it needs more. */
+export function openPiece(envelope: Envelope, address: usize, bytes: u32): void {
+  openChunk(envelope.reader, address, bytes);
+}
+
+/** Goes on to the next place where it has to stop. */
+export function walk(envelope: Envelope): Step {
   const reader = envelope.reader;
-  openChunk(reader, address, bytes);
   while (true) {
+    if (envelope.betweenTokens && envelope.place == Place.UriList) {
+      captureText(reader, envelope.entryAt, URI_BYTES_MAX);
+    }
     const token = next(reader);
-    if (token == Token.NeedMore) return Fault.None;
-    if (token == Token.Failed) return Fault.Json;
-    if (token == Token.Key) {
+    envelope.betweenTokens = token != Token.NeedMore;
+    if (token == Token.NeedMore) return Step.NeedMore;
+    if (token == Token.Failed) return Step.Json;
+    if (envelope.place == Place.Arguments) {
+      if (reader.depth > LEVEL_PARAMS) {
+        envelope.token = token;
+        return Step.Argument;
+      }
+      setPlace(envelope, LEVEL_PARAMS, Place.Params);
+    } else if (token == Token.Key) {
       const member = memberOf(envelope.place, reader.keyAt, reader.textBytes);
-      if (member == Member.Near) return Fault.NearName;
+      if (member == Member.Near) return Step.NearName;
       envelope.member = member;
       prepare(envelope, member);
     } else if (token == Token.ObjectEnd || token == Token.ArrayEnd) {
       leave(envelope);
-    } else if (envelope.inList) {
-      noteListElement(envelope);
     } else {
-      noteValue(envelope, token);
+      const step = isList(envelope.place) ? noteElement(envelope, token) : noteValue(envelope, token);
+      if (step != Step.NeedMore) return step;
     }
   }
 }
@@ -115,6 +189,31 @@ export function finishEnvelope(envelope: Envelope): Fault {
   return message.idKind == Kind.Absent ? Fault.IdMissing : Fault.None;
 }
 
+/** The walk is now in a container at `depth`, of which it sees the members or elements. */
+function setPlace(envelope: Envelope, depth: u32, place: Place): void {
+  // SAFETY: depth < PLACES: no place is deeper than Root in Answer in InputResponses in Params.
+  store<u32>(envelope.places + (usize(depth) << 2), place);
+  envelope.place = place;
+  envelope.reader.reportDepth = depth;
+}
+
+/** Into the container that has just begun. */
+function enter(envelope: Envelope, place: Place): Step {
+  setPlace(envelope, envelope.reader.depth, place);
+  return Step.NeedMore;
+}
+
+/** Back to the container around the one that has just ended. */
+function leave(envelope: Envelope): void {
+  const depth = envelope.reader.depth;
+  // SAFETY: what has been reported as ended lies directly in a place, so depth is that of a place, or 0.
+  if (depth != 0) setPlace(envelope, depth, load<u32>(envelope.places + (usize(depth) << 2)));
+}
+
+function isList(place: Place): bool {
+  return place == Place.UriList || place == Place.TaskList || place == Place.RootList;
+}
+
 /** Asks the reader for the text of a member's value. */
 function prepare(envelope: Envelope, member: Member): void {
   const reader = envelope.reader;
@@ -135,108 +234,167 @@ function prepare(envelope: Envelope, member: Member): void {
     case Member.RefType:
       captureText(reader, message.refTypeAt, REF_TYPE_BYTES_MAX);
       break;
+    case Member.ProtocolVersion:
+      captureText(reader, message.versionAt, VERSION_BYTES_MAX);
+      break;
+    case Member.Uri:
+    case Member.TaskId:
+    case Member.RefName:
+    case Member.RefUri:
+    case Member.ArgumentValue:
+    case Member.RootUri:
+      captureText(reader, envelope.entryAt, URI_BYTES_MAX);
+      break;
     default:
       break;
   }
 }
 
-/** Back to the object around the container that has just been closed. */
-function leave(envelope: Envelope): void {
-  const reader = envelope.reader;
-  if (envelope.inList) {
-    envelope.inList = false;
-    reader.reportDepth = LEVEL_INNER;
-  } else if (reader.depth == LEVEL_PARAMS) {
-    envelope.place = Place.Params;
-    reader.reportDepth = LEVEL_PARAMS;
-  } else if (reader.depth == LEVEL_ENVELOPE) {
-    envelope.place = Place.Envelope;
-    reader.reportDepth = LEVEL_ENVELOPE;
+/** Notes an element of a list. */
+function noteElement(envelope: Envelope, token: Token): Step {
+  const message = envelope.message;
+  if (envelope.place == Place.RootList) return token == Token.ObjectStart ? enter(envelope, Place.Root) : Step.NeedMore;
+  if (token != Token.String) message.listIsBad = true;
+  if (envelope.place == Place.TaskList) {
+    message.listensToTasks = true;
+    return Step.NeedMore;
   }
+  message.listensToResources = true;
+  return token == Token.String ? stopAt(envelope, Entry.ListenUri) : Step.NeedMore;
 }
 
-/** Into the object that is the value of the member at hand. */
-function enter(envelope: Envelope, place: Place, level: u32): void {
-  envelope.place = place;
-  envelope.reader.reportDepth = level;
+/** Whether the text that has just been captured is what `Mcp-Name` says. */
+function entryIsMirrored(envelope: Envelope): bool {
+  const bytes = envelope.reader.textBytes;
+  return bytes <= URI_BYTES_MAX && isMirroredName(envelope.mirror, envelope.entryAt, bytes);
+}
+
+/** Stops the walk at a text. */
+function stopAt(envelope: Envelope, entry: Entry): Step {
+  envelope.entry = entry;
+  envelope.entryBytes = envelope.reader.textBytes;
+  return Step.Entry;
 }
 
 /** Notes the value (or the beginning of the container) of the member at hand. */
-function noteValue(envelope: Envelope, token: Token): void {
+function noteValue(envelope: Envelope, token: Token): Step {
   const reader = envelope.reader;
   const message = envelope.message;
   const isObject = token == Token.ObjectStart;
+  const isString = token == Token.String;
   switch (envelope.member) {
     case Member.Jsonrpc:
-      message.jsonrpc = kindOf(
-        token == Token.String && equalsLiteral(envelope.block + JSONRPC_AT, reader.textBytes, "2.0"),
-      );
+      message.jsonrpc = kindOf(isString && equalsLiteral(envelope.block + JSONRPC_AT, reader.textBytes, "2.0"));
       break;
     case Member.Id:
       message.idKind = kindOf(isId(envelope, token));
       message.idBytes = reader.rawBytes;
       break;
     case Member.Method:
-      message.methodKind = kindOf(token == Token.String && isMethodName(message.methodAt, reader.textBytes));
+      message.methodKind = kindOf(isString && isMethodName(message.methodAt, reader.textBytes));
       message.methodBytes = message.methodKind == Kind.Good ? reader.textBytes : 0;
       break;
     case Member.Result:
       message.result = Kind.Good;
+      if (isObject) return enter(envelope, Place.Answer);
       break;
     case Member.Error:
       message.error = Kind.Good;
       break;
     case Member.Params:
       message.params = kindOf(isObject);
-      if (isObject) enter(envelope, Place.Params, LEVEL_PARAMS);
+      if (isObject) return enter(envelope, Place.Params);
       break;
     case Member.Name:
-      message.nameKind = kindOf(token == Token.String);
-      message.nameBytes = token == Token.String ? reader.textBytes : 0;
+      message.nameKind = kindOf(isString);
+      message.nameBytes = isString ? reader.textBytes : 0;
       break;
     case Member.Arguments:
       message.argumentsKind = kindOf(isObject);
+      if (isObject && envelope.wantsArguments) {
+        envelope.token = token;
+        setPlace(envelope, reader.depth, Place.Arguments);
+        return Step.Argument;
+      }
       break;
     case Member.Task:
       message.hasTask = true;
       break;
+    case Member.Uri:
+      message.uriKind = kindOf(isString);
+      message.uriIsMirrored = isString && entryIsMirrored(envelope);
+      if (isString) return stopAt(envelope, Entry.Uri);
+      break;
+    case Member.TaskId:
+      message.taskIdKind = kindOf(isString);
+      message.taskIdIsMirrored = isString && entryIsMirrored(envelope);
+      if (isString) return stopAt(envelope, Entry.TaskId);
+      break;
     case Member.Meta:
       message.metaKind = kindOf(isObject);
-      if (isObject) enter(envelope, Place.Meta, LEVEL_INNER);
+      if (isObject) return enter(envelope, Place.Meta);
       break;
     case Member.ProtocolVersion:
-      message.modern = true;
+      message.versionKind = kindOf(isString && reader.textBytes <= VERSION_BYTES_MAX);
+      message.versionBytes = message.versionKind == Kind.Good ? reader.textBytes : 0;
+      break;
+    case Member.ClientCapabilities:
+      message.capabilitiesKind = kindOf(isObject);
       break;
     case Member.Ref:
-      if (isObject) enter(envelope, Place.Ref, LEVEL_INNER);
+      message.refKind = kindOf(isObject);
+      if (isObject) return enter(envelope, Place.Ref);
       break;
     case Member.RefType:
-      message.refTypeKind = kindOf(token == Token.String && reader.textBytes <= REF_TYPE_BYTES_MAX);
+      message.refTypeKind = kindOf(isString && reader.textBytes <= REF_TYPE_BYTES_MAX);
       message.refTypeBytes = reader.textBytes;
+      break;
+    case Member.RefName:
+      message.refNameKind = kindOf(isString);
+      if (isString) return stopAt(envelope, Entry.RefName);
+      break;
+    case Member.RefUri:
+      message.refUriKind = kindOf(isString);
+      if (isString) return stopAt(envelope, Entry.RefUri);
+      break;
+    case Member.Argument:
+      if (isObject) return enter(envelope, Place.Argument);
+      break;
+    case Member.ArgumentValue:
+      message.argumentValueKind = kindOf(isString);
+      if (isString) return stopAt(envelope, Entry.ArgumentValue);
       break;
     case Member.Notifications:
       message.notificationsKind = kindOf(isObject);
-      if (isObject) enter(envelope, Place.Notifications, LEVEL_INNER);
+      if (isObject) return enter(envelope, Place.Notifications);
       break;
     case Member.ResourceSubscriptions:
+      if (token == Token.ArrayStart) return enter(envelope, Place.UriList);
+      message.listensToResources = true;
+      message.listIsBad = true;
+      break;
     case Member.TaskIds:
-      if (token == Token.ArrayStart) {
-        envelope.inList = true;
-        reader.reportDepth = LEVEL_LIST;
-      } else {
-        noteListElement(envelope);
-      }
+      if (token == Token.ArrayStart) return enter(envelope, Place.TaskList);
+      message.listensToTasks = true;
+      message.listIsBad = true;
+      break;
+    case Member.InputResponses:
+      message.inputResponsesKind = kindOf(isObject);
+      if (isObject) return enter(envelope, Place.InputResponses);
+      break;
+    case Member.Answer:
+      if (isObject) return enter(envelope, Place.Answer);
+      break;
+    case Member.Roots:
+      if (token == Token.ArrayStart) return enter(envelope, Place.RootList);
+      break;
+    case Member.RootUri:
+      if (isString) return stopAt(envelope, Entry.RootUri);
       break;
     default:
       break;
   }
-}
-
-/** A filter list has an element, or is no list: either way the subscription names something. */
-function noteListElement(envelope: Envelope): void {
-  if (envelope.member == Member.TaskIds) envelope.message.listensToTasks = true;
-  else envelope.message.listensToResources = true;
-  envelope.reader.reportDepth = LEVEL_INNER;
+  return Step.NeedMore;
 }
 
 function kindOf(good: bool): Kind {

@@ -20,4 +20,12 @@ export const enum Fault {
   IdUnexpected,
   /** `params`, or one of its members that matters here, has the wrong type, or is missing. */
   ParamsInvalid,
+  /** A mirrored header is missing, repeated, or says something else than the body (MCP 2026-07-28, -32020). */
+  HeaderMismatch,
+  /** `_meta` lacks what every modern request has, or a modern header stands over a legacy body. */
+  MetaInvalid,
+  /** The signals of the two eras contradict each other. */
+  EraMixed,
+  /** A modern version that is not the one that we know (-32022). */
+  VersionUnsupported,
 }

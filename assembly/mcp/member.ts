@@ -13,6 +13,20 @@ export const enum Place {
   Meta,
   Ref,
   Notifications,
+  /** `params.argument` of completion/complete. */
+  Argument,
+  /** `params.inputResponses`: names that the server chose. */
+  InputResponses,
+  /** One of its values, or the `result` of a client: where `roots` can stand. */
+  Answer,
+  /** One element of `roots`. */
+  Root,
+  /** Lists, whose elements have no names. */
+  UriList,
+  TaskList,
+  RootList,
+  /** Inside `arguments`, when the policy looks there. */
+  Arguments,
 }
 
 /** The members that the envelope acts on; `Known` is a protocol member that only near names are measured against. */
@@ -36,6 +50,18 @@ export const enum Member {
   RefType,
   ResourceSubscriptions,
   TaskIds,
+  Uri,
+  TaskId,
+  Argument,
+  InputResponses,
+  RefName,
+  RefUri,
+  ArgumentValue,
+  ClientCapabilities,
+  /** A value of `inputResponses`, under whatever name. */
+  Answer,
+  Roots,
+  RootUri,
 }
 
 /** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
@@ -49,8 +75,16 @@ export function memberOf(place: Place, address: usize, bytes: u32): Member {
       return metaMember(address, bytes);
     case Place.Ref:
       return refMember(address, bytes);
-    default:
+    case Place.Notifications:
       return notificationsMember(address, bytes);
+    case Place.Argument:
+      return argumentMember(address, bytes);
+    case Place.InputResponses:
+      return Member.Answer;
+    case Place.Answer:
+      return match(Member.Unknown, address, bytes, "roots", Member.Roots);
+    default:
+      return match(Member.Unknown, address, bytes, "uri", Member.RootUri);
   }
 }
 
@@ -70,12 +104,12 @@ function paramsMember(address: usize, bytes: u32): Member {
   member = match(member, address, bytes, "ref", Member.Ref);
   member = match(member, address, bytes, "task", Member.Task);
   member = match(member, address, bytes, "notifications", Member.Notifications);
-  member = match(member, address, bytes, "uri", Member.Known);
+  member = match(member, address, bytes, "uri", Member.Uri);
   member = match(member, address, bytes, "cursor", Member.Known);
-  member = match(member, address, bytes, "argument", Member.Known);
+  member = match(member, address, bytes, "argument", Member.Argument);
   member = match(member, address, bytes, "context", Member.Known);
-  member = match(member, address, bytes, "taskId", Member.Known);
-  member = match(member, address, bytes, "inputResponses", Member.Known);
+  member = match(member, address, bytes, "taskId", Member.TaskId);
+  member = match(member, address, bytes, "inputResponses", Member.InputResponses);
   member = match(member, address, bytes, "requestState", Member.Known);
   member = match(member, address, bytes, "protocolVersion", Member.Known);
   member = match(member, address, bytes, "capabilities", Member.Known);
@@ -87,7 +121,7 @@ function paramsMember(address: usize, bytes: u32): Member {
 
 function metaMember(address: usize, bytes: u32): Member {
   let member = match(Member.Unknown, address, bytes, "io.modelcontextprotocol/protocolVersion", Member.ProtocolVersion);
-  member = match(member, address, bytes, "io.modelcontextprotocol/clientCapabilities", Member.Known);
+  member = match(member, address, bytes, "io.modelcontextprotocol/clientCapabilities", Member.ClientCapabilities);
   member = match(member, address, bytes, "io.modelcontextprotocol/clientInfo", Member.Known);
   member = match(member, address, bytes, "io.modelcontextprotocol/logLevel", Member.Known);
   return match(member, address, bytes, "progressToken", Member.Known);
@@ -95,8 +129,13 @@ function metaMember(address: usize, bytes: u32): Member {
 
 function refMember(address: usize, bytes: u32): Member {
   let member = match(Member.Unknown, address, bytes, "type", Member.RefType);
-  member = match(member, address, bytes, "name", Member.Known);
-  return match(member, address, bytes, "uri", Member.Known);
+  member = match(member, address, bytes, "name", Member.RefName);
+  return match(member, address, bytes, "uri", Member.RefUri);
+}
+
+function argumentMember(address: usize, bytes: u32): Member {
+  const member = match(Member.Unknown, address, bytes, "name", Member.Known);
+  return match(member, address, bytes, "value", Member.ArgumentValue);
 }
 
 function notificationsMember(address: usize, bytes: u32): Member {

@@ -41,24 +41,49 @@ export class Message {
   nameAt: usize;
   nameBytes: u32;
 
-  /** `params.arguments` and `params._meta`: Good is an object. */
+  /** `params.uri` and `params.taskId`; their text is an entry (envelope.ts). */
+  uriKind: Kind;
+  taskIdKind: Kind;
+  /** Whether the header `Mcp-Name` says the same. */
+  uriIsMirrored: bool;
+  taskIdIsMirrored: bool;
+
+  /** `params.arguments`, `params._meta`, `params.inputResponses`: Good is an object. */
   argumentsKind: Kind;
   metaKind: Kind;
+  inputResponsesKind: Kind;
 
   /** `params.task`, whatever its type. */
   hasTask: bool;
 
-  /** `params.ref.type`, unescaped. */
+  /** `params.ref` and its members. */
+  refKind: Kind;
   refTypeKind: Kind;
   refTypeAt: usize;
   refTypeBytes: u32;
+  refNameKind: Kind;
+  refUriKind: Kind;
+
+  /** `params.argument.value`. */
+  argumentValueKind: Kind;
 
   /** `params.notifications`: Good is an object. */
   notificationsKind: Kind;
   /** Whether `params.notifications` names a resource or a task; anything but an absent or empty list does. */
   listensToResources: bool;
   listensToTasks: bool;
+  /** Whether one of the two lists, or one of their elements, has the wrong type. */
+  listIsBad: bool;
 
-  /** Whether `_meta` names a protocol version: the message claims the modern era (MCP 2026-07-28 versioning). */
-  modern: bool;
+  /** The protocol version in `_meta`: present in the modern era (MCP 2026-07-28, versioning), unescaped. */
+  versionKind: Kind;
+  versionAt: usize;
+  versionBytes: u32;
+  /** The client's capabilities in `_meta`: Good is an object. */
+  capabilitiesKind: Kind;
+}
+
+/** Whether the message claims the modern era. */
+export function isModern(message: Message): bool {
+  return message.versionKind != Kind.Absent;
 }

@@ -19,8 +19,12 @@ export const enum Method {
   Complete,
   /** subscriptions/listen: `params.notifications`. */
   Listen,
-  /** Everything about tasks. */
+  /** A method about one task: `params.taskId`. */
   Task,
+  /** tasks/list, and the notification about a task's status. */
+  Tasks,
+  /** Anything else that begins with `tasks/`. */
+  UnknownTask,
 }
 
 /** The method whose name stands at `address`, compared byte for byte (MCP: method names are case-sensitive). */
@@ -35,7 +39,7 @@ export function methodOf(address: usize, bytes: u32): Method {
     if (equalsLiteral(address, bytes, "notifications/cancelled")) return Method.OpenNotification;
     if (equalsLiteral(address, bytes, "notifications/progress")) return Method.OpenNotification;
     if (equalsLiteral(address, bytes, "notifications/roots/list_changed")) return Method.OpenNotification;
-    if (equalsLiteral(address, bytes, "notifications/tasks/status")) return Method.Task;
+    if (equalsLiteral(address, bytes, "notifications/tasks/status")) return Method.Tasks;
     return Method.Other;
   }
   if (startsWithLiteral(address, bytes, "resources/")) {
@@ -54,8 +58,36 @@ export function methodOf(address: usize, bytes: u32): Method {
   if (equalsLiteral(address, bytes, "logging/setLevel")) return Method.Open;
   if (equalsLiteral(address, bytes, "completion/complete")) return Method.Complete;
   if (equalsLiteral(address, bytes, "subscriptions/listen")) return Method.Listen;
-  if (startsWithLiteral(address, bytes, "tasks/")) return Method.Task;
+  if (startsWithLiteral(address, bytes, "tasks/")) return taskMethod(address, bytes);
   return Method.Other;
+}
+
+function taskMethod(address: usize, bytes: u32): Method {
+  if (equalsLiteral(address, bytes, "tasks/get")) return Method.Task;
+  if (equalsLiteral(address, bytes, "tasks/result")) return Method.Task;
+  if (equalsLiteral(address, bytes, "tasks/update")) return Method.Task;
+  if (equalsLiteral(address, bytes, "tasks/cancel")) return Method.Task;
+  if (equalsLiteral(address, bytes, "tasks/list")) return Method.Tasks;
+  return Method.UnknownTask;
+}
+
+/** Where in `params` stands what the header `Mcp-Name` repeats. */
+export const enum MirrorSource {
+  None,
+  Name,
+  Uri,
+  TaskId,
+}
+
+/** What `Mcp-Name` repeats for a method (MCP 2026-07-28, and its tasks extension). */
+export function mirrorOf(address: usize, bytes: u32): MirrorSource {
+  if (equalsLiteral(address, bytes, "tools/call")) return MirrorSource.Name;
+  if (equalsLiteral(address, bytes, "prompts/get")) return MirrorSource.Name;
+  if (equalsLiteral(address, bytes, "resources/read")) return MirrorSource.Uri;
+  if (equalsLiteral(address, bytes, "tasks/get")) return MirrorSource.TaskId;
+  if (equalsLiteral(address, bytes, "tasks/update")) return MirrorSource.TaskId;
+  if (equalsLiteral(address, bytes, "tasks/cancel")) return MirrorSource.TaskId;
+  return MirrorSource.None;
 }
 
 /** Whether the name is one of a notification: MCP puts all of them, and nothing else, under this prefix. */

@@ -100,23 +100,25 @@ export function writeEscaped(writer: Writer, address: usize, bytes: u32, limit: 
 /** Appends a JSON string of well-formed UTF-8 in the one spelling of RFC 8785 section 3.2.2.2. */
 export function writeJsonString(writer: Writer, address: usize, bytes: u32): void {
   writeByte(writer, 0x22);
-  for (let i: u32 = 0; i < bytes; i++) {
-    // SAFETY: i < bytes, the caller's range.
-    const byte = u32(load<u8>(address + i));
-    if (byte >= 0x20 && byte != 0x22 && byte != 0x5c) {
-      writeByte(writer, byte);
-      continue;
-    }
-    const letter = shortEscape(byte);
-    if (letter != 0) {
-      writeByte(writer, 0x5c);
-      writeByte(writer, letter);
-    } else {
-      writeLiteral(writer, "\\u00");
-      writeHex(writer, byte, 2);
-    }
-  }
+  // SAFETY: i < bytes, the caller's range.
+  for (let i: u32 = 0; i < bytes; i++) writeJsonByte(writer, u32(load<u8>(address + i)));
   writeByte(writer, 0x22);
+}
+
+/** Appends one byte of such a string. */
+export function writeJsonByte(writer: Writer, byte: u32): void {
+  if (byte >= 0x20 && byte != 0x22 && byte != 0x5c) {
+    writeByte(writer, byte);
+    return;
+  }
+  const letter = shortEscape(byte);
+  if (letter != 0) {
+    writeByte(writer, 0x5c);
+    writeByte(writer, letter);
+  } else {
+    writeLiteral(writer, "\\u00");
+    writeHex(writer, byte, 2);
+  }
 }
 
 function shortEscape(byte: u32): u32 {

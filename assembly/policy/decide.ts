@@ -1,40 +1,46 @@
-// The verdict on one message. Pure: same message, same policy, same answer; no host, no clock, no memory of other
-// messages. What is not listed is refused.
+// The verdict on one message. Pure: same message, same findings, same policy, same answer; no host, no clock, no memory of
+// other messages. What is not listed is refused.
 
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
 import { Kind, Message, Shape } from "../mcp/message";
 import { Method, methodOf } from "../mcp/method";
-import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
+import { equalBytes, equalsLiteral, startsWithLiteral } from "../memory/bytes";
+import { Findings } from "./findings";
 import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 import { Reason } from "./reason";
 
 /** None when the message may pass, else why not. The message has passed `finishEnvelope`. */
-export function decide(policy: Policy, message: Message): Reason {
-  // The answers of legacy clients to requests of the server carry no method (MCP up to 2025-11-25).
+export function decide(policy: Policy, message: Message, findings: Findings): Reason {
+  // Answers of clients: the results of legacy requests of the server, and `inputResponses` of modern ones.
+  if (findings.roots != Reason.None) return findings.roots;
   if (message.shape == Shape.Response) return Reason.None;
-  if (message.hasTask) return Reason.TaskDenied;
+  if (message.inputResponsesKind == Kind.Bad) return Reason.ParamsInvalid;
+  if (message.hasTask && !policy.tasksAllowed) return Reason.TaskDenied;
   // SAFETY: methodBytes <= METHOD_BYTES_MAX, which `finishEnvelope` has checked.
   switch (methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX))) {
     case Method.Open:
     case Method.OpenNotification:
       return Reason.None;
     case Method.ToolsCall:
-      return decideTool(policy, message);
+      return decideTool(policy, message, findings);
     case Method.PromptsGet:
-      return Reason.PromptNotListed;
+      return decidePrompt(policy, message);
     case Method.Resource:
-      return Reason.ResourceNotListed;
+      return message.uriKind == Kind.Good ? findings.uri : Reason.ParamsInvalid;
     case Method.Complete:
-      return decideCompletion(message);
+      return decideCompletion(message, findings);
     case Method.Listen:
-      if (message.notificationsKind == Kind.Bad) return Reason.ParamsInvalid;
-      if (message.listensToResources) return Reason.ResourceNotListed;
-      return message.listensToTasks ? Reason.TaskDenied : Reason.None;
+      return decideListen(policy, message, findings);
     case Method.Task:
-      return Reason.TaskDenied;
+      if (!policy.tasksAllowed) return Reason.TaskDenied;
+      return message.taskIdKind == Kind.Good ? Reason.None : Reason.ParamsInvalid;
+    case Method.Tasks:
+      return policy.tasksAllowed ? Reason.None : Reason.TaskDenied;
+    case Method.UnknownTask:
+      return policy.tasksAllowed ? Reason.MethodNotListed : Reason.TaskDenied;
     default:
-      return isListed(policy.methods, message.methodAt, message.methodBytes) ? Reason.None : Reason.MethodNotListed;
+      return decideOther(policy, message, findings);
   }
 }
 
@@ -47,22 +53,60 @@ export function isFlagged(name: usize, bytes: u32): bool {
   );
 }
 
-function decideTool(policy: Policy, message: Message): Reason {
+function decideTool(policy: Policy, message: Message, findings: Findings): Reason {
   if (message.nameKind != Kind.Good || message.argumentsKind == Kind.Bad) return Reason.ParamsInvalid;
   // A longer name cannot be listed; only NAME_BYTES_MAX bytes of it are here.
   if (message.nameBytes > NAME_BYTES_MAX) return Reason.ToolNotListed;
   if (!isListed(policy.tools, message.nameAt, message.nameBytes)) return Reason.ToolNotListed;
   if (isFlagged(message.nameAt, message.nameBytes) && !policy.approvalOff) return Reason.ApprovalNotConfigured;
-  return Reason.None;
+  return (findings.walk.broken & ruleBits(policy, message)) != 0 ? Reason.ArgumentNotAllowed : Reason.None;
+}
+
+/** The bits of the argument rules about the tool that is called. */
+function ruleBits(policy: Policy, message: Message): u64 {
+  let bits: u64 = 0;
+  let rule = policy.argumentRules;
+  while (rule !== null) {
+    if (rule.toolBytes == message.nameBytes && equalBytes(rule.toolAt, message.nameAt, message.nameBytes)) {
+      bits |= rule.bit;
+    }
+    rule = rule.next;
+  }
+  return bits;
+}
+
+function decidePrompt(policy: Policy, message: Message): Reason {
+  if (message.nameKind != Kind.Good || message.argumentsKind == Kind.Bad) return Reason.ParamsInvalid;
+  const isThere = message.nameBytes <= NAME_BYTES_MAX && isListed(policy.prompts, message.nameAt, message.nameBytes);
+  return isThere ? Reason.None : Reason.PromptNotListed;
+}
+
+function decideCompletion(message: Message, findings: Findings): Reason {
+  if (message.refTypeKind != Kind.Good || message.argumentValueKind == Kind.Bad) return Reason.ParamsInvalid;
+  if (equalsLiteral(message.refTypeAt, message.refTypeBytes, "ref/prompt")) {
+    return message.refNameKind == Kind.Good ? findings.refName : Reason.ParamsInvalid;
+  }
+  if (!equalsLiteral(message.refTypeAt, message.refTypeBytes, "ref/resource")) return Reason.ParamsInvalid;
+  if (message.refUriKind != Kind.Good) return Reason.ParamsInvalid;
+  return findings.refUri != Reason.None ? findings.refUri : findings.argumentValue;
+}
+
+function decideListen(policy: Policy, message: Message, findings: Findings): Reason {
+  if (message.notificationsKind == Kind.Bad) return Reason.ParamsInvalid;
+  if (message.listensToTasks && !policy.tasksAllowed) return Reason.TaskDenied;
+  if (findings.listen != Reason.None) return findings.listen;
+  return message.listIsBad ? Reason.ParamsInvalid : Reason.None;
+}
+
+/** A method that stands in no revision: by name, and a URI in it is held to the rules. */
+function decideOther(policy: Policy, message: Message, findings: Findings): Reason {
+  if (!isListed(policy.methods, message.methodAt, message.methodBytes)) return Reason.MethodNotListed;
+  if (equalsLiteral(message.methodAt, message.methodBytes, "skills/get")) {
+    return message.uriKind == Kind.Good ? findings.uri : Reason.ParamsInvalid;
+  }
+  return findings.uriRules;
 }
 
 function isListed(names: NameSet | null, address: usize, bytes: u32): bool {
   return names !== null && hasName(names, address, bytes);
-}
-
-function decideCompletion(message: Message): Reason {
-  if (message.refTypeKind != Kind.Good) return Reason.ParamsInvalid;
-  if (equalsLiteral(message.refTypeAt, message.refTypeBytes, "ref/prompt")) return Reason.PromptNotListed;
-  if (equalsLiteral(message.refTypeAt, message.refTypeBytes, "ref/resource")) return Reason.ResourceNotListed;
-  return Reason.ParamsInvalid;
 }

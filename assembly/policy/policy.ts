@@ -2,6 +2,8 @@
 // owned by the guard (root context) that was configured with it.
 
 import { JsonLimits } from "../json/reader";
+import { Traversal } from "../uri/rules";
+import { ArgumentRule, freeRule } from "./argument-rule";
 import { freeNameSet, NameSet } from "./name-set";
 
 /** `mode`. */
@@ -40,6 +42,16 @@ export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
   tools: NameSet | null;
   methods: NameSet | null;
+  /** `prompt_allowlist`, `resource_roots`, `allowed_origins`, `allowed_hosts`; null when the member is absent. */
+  prompts: NameSet | null;
+  resourceRoots: NameSet | null;
+  allowedOrigins: NameSet | null;
+  allowedHosts: NameSet | null;
+  /** First entry of `argument_rules`, or null. */
+  argumentRules: ArgumentRule | null;
+  /** `tasks: allow`. */
+  tasksAllowed: bool;
+  traversal: Traversal;
   /** First entry of `unguarded`, or null. */
   unguarded: Unguarded | null;
   mode: Mode;
@@ -88,12 +100,24 @@ export function allocatePolicy(): Policy {
   return policy;
 }
 
+function freeNames(names: NameSet | null): void {
+  if (names !== null) freeNameSet(names);
+}
+
 /** Frees a policy with all that it owns. */
 export function freePolicy(policy: Policy): void {
-  const tools = policy.tools;
-  if (tools !== null) freeNameSet(tools);
-  const methods = policy.methods;
-  if (methods !== null) freeNameSet(methods);
+  freeNames(policy.tools);
+  freeNames(policy.methods);
+  freeNames(policy.prompts);
+  freeNames(policy.resourceRoots);
+  freeNames(policy.allowedOrigins);
+  freeNames(policy.allowedHosts);
+  let rule = policy.argumentRules;
+  while (rule !== null) {
+    const following = rule.next;
+    freeRule(rule);
+    rule = following;
+  }
   let entry = policy.unguarded;
   while (entry !== null) {
     const after = entry.next;

@@ -62,6 +62,17 @@ export const enum Reason {
   ConfigInvalid,
   Internal,
 
+  // Every entry and every revision.
+  UriTraversal,
+  UriMalformed,
+  ArgumentNotAllowed,
+  HeaderMismatch,
+  MetaInvalid,
+  EraMixed,
+  VersionUnsupported,
+  OriginNotAllowed,
+  HostNotAllowed,
+
   Count,
 }
 
@@ -70,6 +81,18 @@ const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL_ERROR: i32 = -32603;
+const HEADER_MISMATCH: i32 = -32020;
+const UNSUPPORTED_VERSION: i32 = -32022;
+
+/** How a refusal with a reason is answered when the message is a call with a readable id. */
+export const enum Answer {
+  /** By HTTP alone: the message was not read, or not as a call. No id. */
+  Http,
+  /** By HTTP, and with the id (MCP 2026-07-28: faults of a modern request). */
+  HttpWithId,
+  /** Inside JSON-RPC, with HTTP 200: the message was understood, and declined. */
+  JsonRpc,
+}
 
 /** One row of the table. */
 @unmanaged
@@ -83,8 +106,7 @@ export class ReasonInfo {
   text: Literal;
   /** Configuration member that would let the request pass; empty when none does. */
   openedBy: Literal;
-  /** Whether a call with an id is answered inside JSON-RPC (HTTP 200): the message was understood, and declined. */
-  isDenial: bool;
+  answer: Answer;
 }
 
 const table: usize = memory.data(offsetof<ReasonInfo>() * Reason.Count);
@@ -177,6 +199,25 @@ export function initReasons(): void {
   opensWith(Reason.HeadersMode, "request_headers");
   opensWith(Reason.Stalled, "limits.stall_ms");
   opensWith(Reason.Overloaded, "limits.in_flight_bytes");
+
+  denial(Reason.UriTraversal, "uri_traversal", 403, INVALID_PARAMS, "URI not allowed by policy", "uri_traversal");
+  denial(Reason.UriMalformed, "uri_malformed", 403, INVALID_PARAMS, "URI not allowed by policy", "");
+  denial(
+    Reason.ArgumentNotAllowed,
+    "argument_not_allowed",
+    403,
+    INVALID_PARAMS,
+    "Argument not allowed by policy",
+    "argument_rules",
+  );
+  fault(Reason.HeaderMismatch, "header_mismatch", HEADER_MISMATCH, "Header mismatch: headers and body disagree");
+  fault(Reason.MetaInvalid, "meta_invalid", INVALID_PARAMS, "Invalid params: _meta lacks what this revision requires");
+  fault(Reason.EraMixed, "era_mixed", INVALID_REQUEST, "Invalid request: contradictory protocol revisions");
+  fault(Reason.VersionUnsupported, "version_unsupported", UNSUPPORTED_VERSION, "Unsupported protocol version");
+  malformed(Reason.OriginNotAllowed, "origin_not_allowed", 403, INVALID_REQUEST, "Origin not allowed");
+  malformed(Reason.HostNotAllowed, "host_not_allowed", 403, INVALID_REQUEST, "Host not allowed");
+  opensWith(Reason.OriginNotAllowed, "allowed_origins");
+  opensWith(Reason.HostNotAllowed, "allowed_hosts");
 }
 
 /** The reason that stands for an error of the JSON reader. */
@@ -236,6 +277,14 @@ export function reasonOfFault(fault: Fault, error: JsonError): Reason {
       return Reason.IdUnexpected;
     case Fault.ParamsInvalid:
       return Reason.ParamsInvalid;
+    case Fault.HeaderMismatch:
+      return Reason.HeaderMismatch;
+    case Fault.MetaInvalid:
+      return Reason.MetaInvalid;
+    case Fault.EraMixed:
+      return Reason.EraMixed;
+    case Fault.VersionUnsupported:
+      return Reason.VersionUnsupported;
     default:
       return Reason.Internal;
   }
@@ -248,13 +297,18 @@ function malformed(reason: Reason, name: Literal, status: u32, code: i32, text: 
   info.code = code;
   info.text = text;
   info.openedBy = "";
-  info.isDenial = false;
+  info.answer = Answer.Http;
 }
 
 function denial(reason: Reason, name: Literal, status: u32, code: i32, text: Literal, openedBy: Literal): void {
   malformed(reason, name, status, code, text);
-  infoOf(reason).isDenial = true;
+  infoOf(reason).answer = Answer.JsonRpc;
   infoOf(reason).openedBy = openedBy;
+}
+
+function fault(reason: Reason, name: Literal, code: i32, text: Literal): void {
+  malformed(reason, name, 400, code, text);
+  infoOf(reason).answer = Answer.HttpWithId;
 }
 
 function opensWith(reason: Reason, member: Literal): void {

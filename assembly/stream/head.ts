@@ -2,7 +2,16 @@
 
 import { MapId } from "../host/abi";
 import { allHeadersSeen, nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "../host/headers";
-import { equalBytes, equalsLiteral, equalsLiteralIgnoringCase, Literal, literalBytes } from "../memory/bytes";
+import { Mirror, noteMethod, noteName, noteVersion } from "../mcp/mirror";
+import {
+  asciiLower,
+  equalBytes,
+  equalsLiteral,
+  equalsLiteralIgnoringCase,
+  Literal,
+  literalBytes,
+} from "../memory/bytes";
+import { firstName, hasName, nameBytes as listedBytes, NameSet, nextName } from "../policy/name-set";
 import { HttpMethod, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
 
@@ -16,6 +25,23 @@ let isJson: bool = false;
 let isEncoded: bool = false;
 let hasLength: bool = false;
 let length: u64 = 0;
+
+// The headers in which a modern request repeats its body: how often each stood there, and its last value.
+let versions: u32 = 0;
+let versionAt: usize = 0;
+let versionBytes: u32 = 0;
+let methods: u32 = 0;
+let mcpMethodAt: usize = 0;
+let mcpMethodBytes: u32 = 0;
+let names: u32 = 0;
+let mcpNameAt: usize = 0;
+let mcpNameBytes: u32 = 0;
+// Where the request says that it comes from and goes to.
+let origins: u32 = 0;
+let originAt: usize = 0;
+let originBytes: u32 = 0;
+let authorityAt: usize = 0;
+let authorityBytes: u32 = 0;
 
 /** `x-request-id`, for refusals and logs. */
 export let requestIdAt: usize = 0;
@@ -32,6 +58,11 @@ export function readHead(): bool {
   hasLength = false;
   length = 0;
   requestIdBytes = 0;
+  versions = 0;
+  methods = 0;
+  names = 0;
+  origins = 0;
+  authorityBytes = 0;
   if (!openHeaders(MapId.RequestHeaders)) return false;
   while (nextHeader()) noteHeader();
   return allHeadersSeen();
@@ -52,6 +83,53 @@ export function isUnguarded(policy: Policy): bool {
     entry = entry.next;
   }
   return false;
+}
+
+/** Gives `mirror` the headers that it is about. To be called before the next host call that returns data. */
+export function copyMirror(mirror: Mirror): void {
+  // Of a header that stands there twice only that fact matters.
+  if (versions != 0) noteVersion(mirror, versionAt, versionBytes);
+  if (methods != 0) noteMethod(mirror, mcpMethodAt, mcpMethodBytes);
+  if (names != 0) noteName(mirror, mcpNameAt, mcpNameBytes);
+  mirror.version.count = versions;
+  mirror.method.count = methods;
+  mirror.name.count = names;
+}
+
+/**
+ * None when the request comes from where it may: a browser's page on a listed origin, or no page at all, to a host that the server answers
+ * for (MCP "Security warning": DNS rebinding). A preflight passes; it is the request behind it that is judged.
+ */
+export function checkSource(policy: Policy): Reason {
+  const hosts = policy.allowedHosts;
+  if (hosts !== null && !isHostListed(hosts)) return Reason.HostNotAllowed;
+  if (origins == 0 || method == HttpMethod.Options) return Reason.None;
+  const allowed = policy.allowedOrigins;
+  if (origins > 1 || allowed === null) return Reason.OriginNotAllowed;
+  return hasName(allowed, originAt, originBytes) ? Reason.None : Reason.OriginNotAllowed;
+}
+
+/** An entry with a port stands for that port, one without for any. Hosts are compared without case (RFC 3986 section 3.2.2). */
+function isHostListed(hosts: NameSet): bool {
+  let hostBytes = authorityBytes;
+  // SAFETY: the loads stand inside the value.
+  while (hostBytes > 0 && u32(load<u8>(authorityAt + hostBytes - 1)) - 0x30 < 10) hostBytes--;
+  const hasPort = hostBytes > 0 && hostBytes < authorityBytes && u32(load<u8>(authorityAt + hostBytes - 1)) == 0x3a;
+  hostBytes = hasPort ? hostBytes - 1 : authorityBytes;
+  for (let host = firstName(hosts); host != 0; host = nextName(hosts, host)) {
+    if (isSameHost(host, listedBytes(host), authorityAt, authorityBytes)) return true;
+    if (isSameHost(host, listedBytes(host), authorityAt, hostBytes)) return true;
+  }
+  return false;
+}
+
+function isSameHost(listed: usize, itsBytes: u32, host: usize, bytes: u32): bool {
+  if (itsBytes != bytes) return false;
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes, the length of both.
+    if (asciiLower(u32(load<u8>(listed + i))) != asciiLower(u32(load<u8>(host + i)))) return false;
+  }
+  return true;
 }
 
 /** None when the request may go on to have its body read, or has none to read; else why it is refused here. */
@@ -81,6 +159,9 @@ function noteHeader(): void {
       } else if (nameIs(":path")) {
         pathAt = valueAt;
         pathBytes = valueBytes;
+      } else if (nameIs(":authority")) {
+        authorityAt = valueAt;
+        authorityBytes = valueBytes;
       } else if (nameIs(":protocol")) {
         isUpgrade = true; // Extended CONNECT (RFC 8441 section 4).
       }
@@ -96,6 +177,28 @@ function noteHeader(): void {
         length = numberOf(valueAt, valueBytes);
       } else if (nameIs("connection")) {
         if (listHas(valueAt, valueBytes, "upgrade")) isUpgrade = true;
+      }
+      break;
+    case 0x6d: // m
+      if (nameIs("mcp-protocol-version")) {
+        versions++;
+        versionAt = valueAt;
+        versionBytes = valueBytes;
+      } else if (nameIs("mcp-method")) {
+        methods++;
+        mcpMethodAt = valueAt;
+        mcpMethodBytes = valueBytes;
+      } else if (nameIs("mcp-name")) {
+        names++;
+        mcpNameAt = valueAt;
+        mcpNameBytes = valueBytes;
+      }
+      break;
+    case 0x6f: // o
+      if (nameIs("origin")) {
+        origins++;
+        originAt = valueAt;
+        originBytes = valueBytes;
       }
       break;
     case 0x75: // u

@@ -1,11 +1,13 @@
 // What is needed to read one request body: the JSON reader, the envelope and its message, in one block. A stream has one
 // from its headers to its verdict; then it goes back to its guard, so that long response streams do not keep it.
 //
-//   block:  | Inspection | JsonReader | Envelope | Message | reader block | envelope block |
+//   block:  | Inspection | JsonReader | Envelope | Message | Mirror | Findings | reader block | envelope block | mirror block |
 
 import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
 import { ENVELOPE_BLOCK_BYTES, Envelope, initEnvelope, resetEnvelope } from "../mcp/envelope";
 import { Message } from "../mcp/message";
+import { initMirror, MIRROR_BLOCK_BYTES, MIRROR_BYTES, Mirror, resetMirror } from "../mcp/mirror";
+import { FINDINGS_BYTES, Findings, initFindings, resetFindings } from "../policy/findings";
 import { Policy } from "../policy/policy";
 import { Guard } from "./guard";
 
@@ -15,6 +17,8 @@ export class Inspection {
   reader: JsonReader;
   envelope: Envelope;
   message: Message;
+  mirror: Mirror;
+  findings: Findings;
   /** Bytes of the block. */
   blockBytes: u32;
   /** The guard's generation of the policy whose limits it has. */
@@ -41,13 +45,15 @@ export function giveBackInspection(guard: Guard, inspection: Inspection): void {
   }
   resetReader(inspection.reader);
   resetEnvelope(inspection.envelope);
+  resetMirror(inspection.mirror);
+  resetFindings(inspection.findings);
   inspection.nextSpare = guard.spare;
   guard.spare = inspection;
 }
 
 /** Bytes that a fresh inspection for `policy` takes. */
 export function inspectionBytes(policy: Policy): u32 {
-  return recordBytes() + readerBlockBytes(policy.json) + ENVELOPE_BLOCK_BYTES;
+  return recordBytes() + u32(aligned(readerBlockBytes(policy.json))) + ENVELOPE_BLOCK_BYTES + MIRROR_BLOCK_BYTES;
 }
 
 /** Bytes that `inspection` holds now. */
@@ -66,7 +72,9 @@ function recordBytes(): u32 {
     aligned(offsetof<Inspection>()) +
       aligned(offsetof<JsonReader>()) +
       aligned(offsetof<Envelope>()) +
-      aligned(offsetof<Message>()),
+      aligned(offsetof<Message>()) +
+      aligned(MIRROR_BYTES) +
+      aligned(FINDINGS_BYTES),
   );
 }
 
@@ -85,10 +93,17 @@ function createInspection(policy: Policy): Inspection {
   at += aligned(offsetof<Envelope>());
   inspection.message = changetype<Message>(at);
   at += aligned(offsetof<Message>());
+  inspection.mirror = changetype<Mirror>(at);
+  at += aligned(MIRROR_BYTES);
+  inspection.findings = changetype<Findings>(at);
+  at += aligned(FINDINGS_BYTES);
   inspection.blockBytes = bytes;
   inspection.nextSpare = null;
   initReader(inspection.reader, at, policy.json);
-  at += readerBlockBytes(policy.json);
-  initEnvelope(inspection.envelope, inspection.reader, inspection.message, at);
+  at += aligned(readerBlockBytes(policy.json));
+  initMirror(inspection.mirror, at + ENVELOPE_BLOCK_BYTES);
+  initEnvelope(inspection.envelope, inspection.reader, inspection.message, inspection.mirror, at);
+  inspection.envelope.wantsArguments = policy.argumentRules !== null;
+  initFindings(inspection.findings);
   return inspection;
 }

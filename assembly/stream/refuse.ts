@@ -4,8 +4,8 @@
 import { LogLevel } from "../host/abi";
 import { log } from "../host/log";
 import { sendReply } from "../host/reply";
-import { TEXT_BYTES_MAX } from "../limits";
-import { Kind, Message, Shape } from "../mcp/message";
+import { TEXT_BYTES_MAX, VERSION_BYTES_MAX } from "../limits";
+import { isModern, Kind, Message, Shape } from "../mcp/message";
 import { equalsLiteral, literalBytes } from "../memory/bytes";
 import {
   allocateWriter,
@@ -18,7 +18,7 @@ import {
   writeNumber,
 } from "../memory/writer";
 import { RefusalDetail, RefusalForm } from "../policy/policy";
-import { infoOf, Reason, ReasonInfo } from "../policy/reason";
+import { Answer, infoOf, Reason, ReasonInfo } from "../policy/reason";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { Decision } from "./guard";
 import { hold, letGo } from "./held";
@@ -72,32 +72,50 @@ function writeBody(exchange: Exchange, info: ReasonInfo, message: Message | null
   const isMasked = policy !== null && policy.refusalDetail == RefusalDetail.Masked;
   clear(body);
   writeLiteral(body, '{"jsonrpc":"2.0"');
-  // Only a call whose id was read in full is answered inside JSON-RPC. `null` is no id of MCP, so none is written then.
-  if (message === null || !info.isDenial || message.shape != Shape.Call || message.idKind != Kind.Good) {
-    writeError(exchange, info, isMasked);
+  // Only a call whose id was read in full gets it back. `null` is no id of MCP, so none is written then.
+  const isCall = message !== null && message.shape == Shape.Call && message.idKind == Kind.Good;
+  if (message === null || !isCall || info.answer == Answer.Http) {
+    writeError(exchange, info, isMasked, message);
     return info.status;
   }
   writeLiteral(body, ',"id":');
   writeBytes(body, message.idAt, message.idBytes);
+  if (info.answer == Answer.HttpWithId) {
+    writeError(exchange, info, isMasked, message);
+    return info.status;
+  }
   const form = policy === null ? RefusalForm.JsonrpcError : policy.refusal;
   if (form == RefusalForm.ToolError && equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) {
-    writeToolError(info, isMasked, message.modern);
+    writeToolError(info, isMasked, isModern(message));
     return 200;
   }
-  writeError(exchange, info, isMasked);
+  writeError(exchange, info, isMasked, message);
   if (form == RefusalForm.Http403) return 403;
   // A modern server says "unknown method" with 404; to a legacy client 404 means that its session is gone.
-  return message.modern && info.code == infoOf(Reason.MethodNotListed).code ? 404 : 200;
+  return isModern(message) && info.code == infoOf(Reason.MethodNotListed).code ? 404 : 200;
 }
 
-function writeError(exchange: Exchange, info: ReasonInfo, isMasked: bool): void {
+function writeError(exchange: Exchange, info: ReasonInfo, isMasked: bool, message: Message | null): void {
   writeLiteral(body, ',"error":{"code":-');
   writeNumber(body, u64(-info.code));
   writeLiteral(body, ',"message":"');
   writeText(info, isMasked);
   writeByte(body, 0x22);
-  if (!isMasked) {
-    writeLiteral(body, ',"data":{"reason":"');
+  const requested = message !== null && info === infoOf(Reason.VersionUnsupported) ? message : null;
+  if (!isMasked || requested !== null) {
+    writeLiteral(body, ',"data":{');
+    // A client that speaks several versions chooses another one by these two (MCP 2026-07-28, -32022).
+    if (requested !== null) {
+      writeLiteral(body, '"supported":["2026-07-28"],"requested":"');
+      writeEscaped(body, requested.versionAt, requested.versionBytes, VERSION_BYTES_MAX);
+      writeByte(body, 0x22);
+      if (isMasked) {
+        writeLiteral(body, "}}}");
+        return;
+      }
+      writeByte(body, 0x2c);
+    }
+    writeLiteral(body, '"reason":"');
     writeLiteral(body, info.name);
     writeByte(body, 0x22);
     if (exchange.requestIdBytes != 0) {
@@ -126,7 +144,7 @@ function writeToolError(info: ReasonInfo, isMasked: bool, isModern: bool): void 
 
 /** The message of a refusal; masked, it is what a server says of a tool or a method that it does not have. */
 function writeText(info: ReasonInfo, isMasked: bool): void {
-  if (!isMasked || !info.isDenial) {
+  if (!isMasked || info.answer != Answer.JsonRpc) {
     writeLiteral(body, info.text);
   } else {
     writeLiteral(body, info.code == infoOf(Reason.MethodNotListed).code ? "Method not found" : "Unknown tool");

@@ -6,10 +6,12 @@ import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX } from "../limits";
-import { finishEnvelope, readEnvelope } from "../mcp/envelope";
+import { finishEnvelope } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
 import { Kind, Message } from "../mcp/message";
+import { checkMirror } from "../mcp/mirror";
 import { decide } from "../policy/decide";
+import { readPiece } from "../policy/findings";
 import { Direction, Mode, Policy, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
@@ -17,6 +19,8 @@ import { Decision } from "./guard";
 import {
   asksForUpgrade,
   checkHead,
+  checkSource,
+  copyMirror,
   requestIdAt as headRequestIdAt,
   requestIdBytes as headRequestIdBytes,
   isUnguarded,
@@ -39,10 +43,13 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   noteRequestId(exchange);
   if (asksForUpgrade()) return declineHeaders(exchange, policy, Reason.HttpUpgrade);
   if (isUnguarded(policy)) return pass(exchange, Decision.Unguarded);
-  const reason = checkHead(policy, endOfStream);
+  let reason = checkSource(policy);
+  if (reason == Reason.None) reason = checkHead(policy, endOfStream);
   if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
   if (endOfStream) return pass(exchange, Decision.Pass);
   if (!startReading(exchange, policy)) return declineHeaders(exchange, policy, Reason.Overloaded);
+  const inspection = exchange.inspection;
+  if (inspection !== null) copyMirror(inspection.mirror);
   if (policy.mode == Mode.Monitor) {
     exchange.stage = Stage.Watching;
     return Action.Continue;
@@ -92,7 +99,7 @@ function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, by
   while (start < bytes) {
     const piece = min(bytes - start, PIECE_BYTES);
     if (!readBuffer(BufferId.RequestBody, start, piece)) return Reason.Internal;
-    const fault = readEnvelope(inspection.envelope, landedAt(), piece);
+    const fault = readPiece(policy, inspection.envelope, inspection.findings, landedAt(), piece);
     if (fault != Fault.None) return reasonOfFault(fault, inspection.reader.error);
     start += piece;
   }
@@ -101,9 +108,12 @@ function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, by
 
 /** The body has ended: the verdict. True when the request passes. */
 function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): bool {
-  const fault = finishEnvelope(inspection.envelope);
+  let fault = finishEnvelope(inspection.envelope);
+  if (fault == Fault.None) fault = checkMirror(inspection.message, inspection.mirror);
   const reason =
-    fault == Fault.None ? decide(policy, inspection.message) : reasonOfFault(fault, inspection.reader.error);
+    fault == Fault.None
+      ? decide(policy, inspection.message, inspection.findings)
+      : reasonOfFault(fault, inspection.reader.error);
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteMessage(exchange, inspection.message);
   letGo(exchange);

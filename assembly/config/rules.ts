@@ -1,0 +1,200 @@
+// `argument_rules`: what a policy says about single arguments of a tool.
+
+import { JsonReader, next, Token } from "../json/reader";
+import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
+import { Literal } from "../memory/bytes";
+import {
+  ArgumentRule,
+  allocateRule,
+  freeRule,
+  RuleKind,
+  textAt as ruleTextAt,
+  SEGMENTS_MAX,
+  setSegment,
+} from "../policy/argument-rule";
+import { freeNameSet, NameSet } from "../policy/name-set";
+import { Policy } from "../policy/policy";
+import { enterElement, enterMember, expected, leavePath, told, unknownMember } from "./problem";
+import { checkRoots } from "./roots";
+import {
+  number,
+  readNames,
+  readNumber,
+  readStart,
+  readString,
+  readValue,
+  textAt,
+  textBytes,
+  wordIndex,
+} from "./values";
+
+const KNOWN = "tool pointer rule";
+const KNOWN_RULES = "enum max_bytes uri_roots path_roots";
+const POINTER_BYTES_MAX: u32 = 1024;
+const RULE_FORMS = "uri, path, or an object with one of enum, max_bytes, uri_roots, path_roots";
+
+// The entry at hand, until its record is made.
+const toolAt: usize = memory.data(1024, 4);
+const pointerAt: usize = memory.data(1024, 4);
+let toolBytes: u32 = 0;
+let pointerBytes: u32 = 0;
+let hasPointer: bool = false;
+let hasRule: bool = false;
+let kind: RuleKind = RuleKind.Uri;
+let values: NameSet | null = null;
+let bytesMax: u32 = 0;
+
+/** Reads the list into `policy`. False when the problem has been told. */
+export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
+  if (!readStart(reader, Token.ArrayStart, "a list of objects with tool, pointer and rule")) return false;
+  let index: u32 = 0;
+  let last: ArgumentRule | null = null;
+  while (true) {
+    const before = enterElement(index);
+    const token = readValue(reader);
+    if (token == Token.ArrayEnd) {
+      leavePath(before);
+      return true;
+    }
+    if (index == ARGUMENT_RULES_MAX) return told("the list has too many entries, expected at most 64");
+    if (token != Token.ObjectStart) {
+      return expected(reader, token, textAt, textBytes, "an object with tool, pointer and rule");
+    }
+    values = null;
+    const rule = readEntry(reader) ? createRule(u64(1) << u64(index)) : null;
+    if (rule === null) {
+      const unused = values;
+      if (unused !== null) freeNameSet(unused);
+      values = null;
+      return false;
+    }
+    if (last === null) policy.argumentRules = rule;
+    else last.next = rule;
+    last = rule;
+    leavePath(before);
+    index++;
+  }
+}
+
+function readEntry(reader: JsonReader): bool {
+  toolBytes = 0;
+  hasPointer = false;
+  hasRule = false;
+  while (true) {
+    const token = next(reader);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key) return false;
+    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
+    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
+    const before = enterMember(index == 0 ? "tool" : index == 1 ? "pointer" : "rule");
+    const isGood = index == 0 ? readTool(reader) : index == 1 ? readPointer(reader) : readRule(reader);
+    if (!isGood) return false;
+    leavePath(before);
+  }
+  if (toolBytes == 0) return told("found no tool, expected a tool name");
+  if (!hasPointer) return told("found no pointer, expected a JSON Pointer like /path");
+  if (!hasRule) return told("found no rule, expected uri, path, or an object");
+  return true;
+}
+
+function readTool(reader: JsonReader): bool {
+  if (!readString(reader, NAME_BYTES_MAX, "a tool name of 1 to 256 bytes")) return false;
+  toolBytes = textBytes;
+  memory.copy(toolAt, textAt, textBytes);
+  return true;
+}
+
+function readPointer(reader: JsonReader): bool {
+  const what = "a JSON Pointer (RFC 6901) like /path or /files/-/name";
+  if (!readString(reader, POINTER_BYTES_MAX, what)) return false;
+  // SAFETY: textBytes is not 0.
+  if (u32(load<u8>(textAt)) != 0x2f) return expected(reader, Token.String, textAt, textBytes, what);
+  hasPointer = true;
+  pointerBytes = textBytes;
+  memory.copy(pointerAt, textAt, textBytes);
+  return true;
+}
+
+function readRule(reader: JsonReader): bool {
+  hasRule = true;
+  const token = readValue(reader);
+  if (token == Token.String) {
+    const word = wordIndex(textAt, textBytes, "uri path");
+    if (word < 0) return expected(reader, token, textAt, textBytes, RULE_FORMS);
+    kind = word == 0 ? RuleKind.Uri : RuleKind.Path;
+    return true;
+  }
+  if (token != Token.ObjectStart) return expected(reader, token, textAt, textBytes, RULE_FORMS);
+  if (next(reader) != Token.Key)
+    return told("found an empty object, expected one of enum, max_bytes, uri_roots, path_roots");
+  const form = wordIndex(reader.keyAt, reader.textBytes, KNOWN_RULES);
+  if (form < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_RULES);
+  if (!readForm(reader, form)) return false;
+  return next(reader) == Token.ObjectEnd || told("found more than one member, expected exactly one");
+}
+
+function readForm(reader: JsonReader, form: i32): bool {
+  const name: Literal = form == 0 ? "enum" : form == 1 ? "max_bytes" : form == 2 ? "uri_roots" : "path_roots";
+  const before = enterMember(name);
+  if (form == 1) {
+    kind = RuleKind.MaxBytes;
+    if (!readNumber(reader, 0, 1 << 26)) return false;
+    bytesMax = number;
+    leavePath(before);
+    return true;
+  }
+  kind = form == 0 ? RuleKind.Enum : form == 2 ? RuleKind.Uri : RuleKind.Path;
+  const names = readNames(reader, 1024, form == 0 ? "a string of 1 to 1024 bytes" : "a root of 1 to 1024 bytes");
+  values = names;
+  if (names === null) return false;
+  if (names.entries == 0) return told("found an empty list, expected at least one string");
+  if (form != 0 && !checkRoots(names, form == 2)) return false;
+  leavePath(before);
+  return true;
+}
+
+/** The record of the entry at hand; null when its pointer is none. */
+function createRule(bit: u64): ArgumentRule | null {
+  const rule = allocateRule(toolBytes + pointerBytes);
+  rule.bit = bit;
+  rule.kind = kind;
+  rule.values = values;
+  values = null;
+  rule.bytesMax = bytesMax;
+  rule.toolAt = ruleTextAt(rule);
+  rule.toolBytes = toolBytes;
+  memory.copy(rule.toolAt, toolAt, toolBytes);
+  if (splitPointer(rule, rule.toolAt + toolBytes)) return rule;
+  freeRule(rule);
+  enterMember("pointer");
+  told("expected a JSON Pointer (RFC 6901) of at most 8 reference tokens, with ~ only in ~0 and ~1");
+  return null;
+}
+
+/** Unescapes the reference tokens of the pointer to `to` (RFC 6901 section 4). */
+function splitPointer(rule: ArgumentRule, to: usize): bool {
+  let at: u32 = 1;
+  let start = to;
+  while (true) {
+    // SAFETY: at < pointerBytes is checked before each load.
+    const byte = at < pointerBytes ? u32(load<u8>(pointerAt + at)) : 0x2f;
+    if (byte == 0x2f) {
+      if (rule.segmentCount == SEGMENTS_MAX || u32(to - start) > KEY_BYTES_MAX) return false;
+      setSegment(rule, rule.segmentCount, start, u32(to - start));
+      rule.segmentCount++;
+      start = to;
+      if (at >= pointerBytes) return true;
+      at++;
+      continue;
+    }
+    let meant = byte;
+    if (byte == 0x7e) {
+      at++;
+      const code = at < pointerBytes ? u32(load<u8>(pointerAt + at)) : 0;
+      if (code != 0x30 && code != 0x31) return false;
+      meant = code == 0x30 ? 0x7e : 0x2f;
+    }
+    store<u8>(to++, meant); // SAFETY: unescaping only shortens, and the record has room for the whole pointer.
+    at++;
+  }
+}

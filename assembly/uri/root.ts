@@ -1,0 +1,81 @@
+// Whether a URI lies under one of the roots that a policy names: segment by segment, on the bytes as they stand, and only
+// in the one spelling that needs no normalising (RFC 3986 section 6.2.2).
+
+import { equalBytes, equalsLiteral, Literal, literalBytes, startsWithLiteral } from "../memory/bytes";
+import { endsAuthority, endsPath, isFile, schemeBytes } from "./rules";
+import { tripleAt } from "./text";
+
+/**
+ * Whether the URI is the root itself or stands below it. Both have passed `checkUri`; `file:///srv/repos-evil` is not under
+ * `file:///srv/repos`.
+ */
+export function isUnder(root: usize, rootBytes: u32, uri: usize, uriBytes: u32): bool {
+  if (uriBytes < rootBytes || !equalBytes(root, uri, rootBytes)) return false;
+  if (hasNeedlessEscape(uri + rootBytes, uriBytes - rootBytes)) return false;
+  if (isSystemPath(uri, uriBytes) && !isSystemPath(root, rootBytes)) return false;
+  if (uriBytes == rootBytes) return true;
+  // SAFETY: rootBytes is not 0, and uriBytes is larger.
+  const last = u32(load<u8>(root + rootBytes - 1));
+  const following = u32(load<u8>(uri + rootBytes));
+  if (last == 0x2f || following == 0x2f || endsPath(following)) return true;
+  // `urn:isbn:` and what follows: an opaque path is cut at its colons. After an authority a colon begins a port.
+  return !isHierarchical(root, rootBytes) && (last == 0x3a || following == 0x3a);
+}
+
+/**
+ * Whether the literal part of a URI template, up to its first expression, is the root or stands below it; then everything that the
+ * template expands to does, as long as its values pass the rules.
+ */
+export function isTemplateUnder(root: usize, rootBytes: u32, template: usize, bytes: u32): bool {
+  let literal: u32 = 0;
+  // SAFETY: literal < bytes.
+  while (literal < bytes && u32(load<u8>(template + literal)) != 0x7b) literal++;
+  if (literal == bytes) return isUnder(root, rootBytes, template, bytes);
+  if (!isUnder(root, rootBytes, template, literal)) return false;
+  // Where the literal part ends in the middle of a segment of the root, the value goes on with that segment.
+  const last = u32(load<u8>(template + literal - 1)); // SAFETY: isUnder holds, so literal >= rootBytes > 0.
+  return literal > rootBytes || last == 0x2f || last == 0x3a;
+}
+
+/** Whether a path is the root itself or stands below it, segment by segment. The path has passed `checkUri` as a path. */
+export function isPathUnder(root: usize, rootBytes: u32, path: usize, bytes: u32): bool {
+  if (bytes < rootBytes || !equalBytes(root, path, rootBytes)) return false;
+  if (bytes == rootBytes) return true;
+  // SAFETY: rootBytes is not 0, and bytes is larger.
+  return u32(load<u8>(root + rootBytes - 1)) == 0x2f || u32(load<u8>(path + rootBytes)) == 0x2f;
+}
+
+/** Whether the path spells a character with `%XX` that needs none: a letter, a digit, `-`, `.`, `_` or `~`. */
+function hasNeedlessEscape(address: usize, bytes: u32): bool {
+  const end = address + bytes;
+  // SAFETY: at < end.
+  for (let at = address; at < end && !endsPath(u32(load<u8>(at))); at++) {
+    const byte = tripleAt(at, end);
+    if (byte == 256) continue;
+    const lower = byte | 0x20;
+    if (lower - 0x61 < 26 || byte - 0x30 < 10) return true;
+    if (byte == 0x2d || byte == 0x2e || byte == 0x5f || byte == 0x7e) return true;
+  }
+  return false;
+}
+
+function isHierarchical(uri: usize, bytes: u32): bool {
+  const colon = schemeBytes(uri, bytes);
+  return bytes >= colon + 3 && equalsLiteral(uri + colon + 1, 2, "//");
+}
+
+/** Whether a `file:` URI points into the views that the kernel gives of itself and of open files. */
+function isSystemPath(uri: usize, bytes: u32): bool {
+  if (!isFile(uri, schemeBytes(uri, bytes))) return false;
+  return (
+    pathIs(uri, bytes, "file:///proc") || pathIs(uri, bytes, "file:///sys") || pathIs(uri, bytes, "file:///dev/fd")
+  );
+}
+
+/** Whether the URI is `folder` or stands below it. */
+function pathIs(uri: usize, bytes: u32, folder: Literal): bool {
+  const folderBytes = literalBytes(folder);
+  if (!startsWithLiteral(uri, bytes, folder)) return false;
+  // SAFETY: the load stands before `bytes`.
+  return bytes == folderBytes || endsAuthority(u32(load<u8>(uri + folderBytes)));
+}
