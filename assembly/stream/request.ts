@@ -12,8 +12,8 @@ import { Kind, Message } from "../mcp/message";
 import { decide } from "../policy/decide";
 import { Direction, Mode, Policy, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
+import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
-import { Decision } from "./guard";
 import {
   asksForUpgrade,
   checkHead,
