@@ -549,7 +549,7 @@ const UNGUARDED: ConfigurationRow[] = [
   bad(
     "an HTTP method in small letters",
     unguarded({ ...ENTRY, methods: ["post"] }),
-    `unguarded[0].methods[0]: found the string "post", expected one of ${HTTP_METHODS}`,
+    `unguarded[0].methods[0]: found the string "post", expected one of ${HTTP_METHODS}; did you mean "POST"?`,
   ),
   bad(
     "an HTTP method that is misspelled",
