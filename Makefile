@@ -10,6 +10,7 @@ BIN := node_modules/.bin
 PACKAGES := node_modules/.package-lock.json
 FILTER_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 NODE_SOURCES := $(shell find src -name '*.ts') tsconfig.json tsconfig.build.json
+BENCH_SOURCES := $(wildcard bench/*.ts) bench/tsconfig.json tsconfig.json
 MCP_GUARD := node build/node/cli/main.js
 TEST_RESULTS := build/test-results.json
 
@@ -102,8 +103,21 @@ soak: build ## memory and streams over hours of traffic
 	$(call lane,soak,test/soak)
 
 .PHONY: bench
-bench: ## time per byte and per request
-	@echo "not run: bench: not in this version"
+bench: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as-strict.wasm build/bench/built ## time per byte of the JSON reader and its peers; writes bench/results
+	node --no-liftoff --no-wasm-tier-up build/bench/json.js
+
+build/bench-reader.wasm: bench/assembly/reader.ts bench/assembly/reader.asconfig.json $(FILTER_SOURCES) $(PACKAGES)
+	$(BIN)/asc --config bench/assembly/reader.asconfig.json
+
+build/bench-json-as.wasm: bench/assembly/json-as.ts bench/assembly/json-as.asconfig.json $(PACKAGES)
+	$(BIN)/asc --config bench/assembly/json-as.asconfig.json --target default
+
+build/bench-json-as-strict.wasm: bench/assembly/json-as.ts bench/assembly/json-as.asconfig.json $(PACKAGES)
+	JSON_STRICT=true $(BIN)/asc --config bench/assembly/json-as.asconfig.json --target strict
+
+build/bench/built: $(BENCH_SOURCES) $(PACKAGES)
+	$(BIN)/tsc -p bench/tsconfig.json
+	@touch $@
 
 .PHONY: size
 size: build ## the size of the compiled filter, in bytes

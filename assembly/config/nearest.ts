@@ -1,6 +1,6 @@
 // Which known name somebody probably meant.
 
-import { Literal, literalByte, literalBytes } from "../memory/bytes";
+import { asciiLower, Literal, literalByte, literalBytes } from "../memory/bytes";
 
 /** Longest name that is compared; a longer one is no slip of the pen. */
 const NAME_BYTES: u32 = 40;
@@ -40,7 +40,7 @@ function distanceTo(address: usize, bytes: u32, known: Literal, start: u32, end:
     set(other, 0, j - start + 1);
     for (let i: u32 = 0; i < bytes; i++) {
       // SAFETY: i < bytes, the caller's range.
-      const same = u32(load<u8>(address + i)) == literalByte(known, j);
+      const same = asciiLower(u32(load<u8>(address + i))) == asciiLower(literalByte(known, j));
       const replaced = get(row, i) + u32(!same);
       set(other, i + 1, min(replaced, min(get(row, i + 1), get(other, i)) + 1));
     }

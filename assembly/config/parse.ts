@@ -44,7 +44,7 @@ import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson,
 import { checkRoots } from "./roots";
 import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
-import { number, readNames, readNumber, readStart, readWord, wordIndex } from "./values";
+import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const KNOWN =
   "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts";
@@ -83,11 +83,23 @@ export function parsePolicy(address: usize, bytes: u32): Policy | null {
       : told("larger than 4 MiB");
   if (isGood && next(source) == Token.Failed) isGood = false;
   if (isGood) finish(source);
-  if (source.error != JsonError.None) isGood = notJson(infoOf(reasonOfJson(source.error)).name, source.errorOffset);
+  if (source.error != JsonError.None) isGood = tellError(source);
   resetReader(source);
   if (isGood) return policy;
   freePolicy(policy);
   return null;
+}
+
+/** Tells why the text is refused as JSON. False. */
+function tellError(source: JsonReader): bool {
+  switch (source.error) {
+    case JsonError.ArrayRoot:
+      return told("found a list, expected an object with tool_allowlist");
+    case JsonError.ScalarRoot:
+      return told("found no object, expected an object with tool_allowlist");
+    default:
+      return notJson(infoOf(reasonOfJson(source.error)).name, source.errorOffset);
+  }
 }
 
 function openConfiguration(address: usize, bytes: u32): JsonReader {
@@ -120,7 +132,7 @@ function setDefaults(policy: Policy): void {
 function readRoot(source: JsonReader, policy: Policy): bool {
   if (!readStart(source, Token.ObjectStart, "an object with tool_allowlist")) return false;
   while (true) {
-    const token = next(source);
+    const token = readToken(source);
     if (token == Token.ObjectEnd) break;
     if (token != Token.Key || !readMember(source, policy)) return false;
   }
@@ -313,7 +325,7 @@ function readApproval(source: JsonReader, policy: Policy): bool {
   const before = enterMember("approval");
   if (!readStart(source, Token.ObjectStart, "an object with mode")) return false;
   while (true) {
-    const token = next(source);
+    const token = readToken(source);
     if (token == Token.ObjectEnd) break;
     if (token != Token.Key) return false;
     if (wordIndex(source.keyAt, source.textBytes, "mode") < 0) {
@@ -331,7 +343,7 @@ function readLimits(source: JsonReader, policy: Policy): bool {
   const before = enterMember("limits");
   if (!readStart(source, Token.ObjectStart, "an object")) return false;
   while (true) {
-    const token = next(source);
+    const token = readToken(source);
     if (token == Token.ObjectEnd) break;
     if (token != Token.Key || !readLimit(source, policy)) return false;
   }

@@ -1,11 +1,11 @@
 // `unguarded`: the endpoints of the same workload that are not MCP. A named leniency: a request that matches one passes
 // unread, so an entry must match nothing that somebody else could read as another path.
 
-import { JsonReader, next, Token } from "../json/reader";
+import { JsonReader, Token } from "../json/reader";
 import { UNGUARDED_ENTRIES_MAX, UNGUARDED_TEXT_BYTES_MAX } from "../limits";
 import { HttpMethod, Policy, Unguarded } from "../policy/policy";
-import { enterElement, enterMember, expectedWord, leavePath, told, unknownMember } from "./problem";
-import { readStart, readString, readValue, textAt, textBytes, wordIndex } from "./values";
+import { enterElement, enterMember, expected, expectedWord, leavePath, told, unknownMember } from "./problem";
+import { readStart, readString, readToken, readValue, textAt, textBytes, wordIndex } from "./values";
 
 const KNOWN = "methods path reason";
 /** In the order of the bits of HttpMethod. */
@@ -31,7 +31,9 @@ export function readUnguarded(reader: JsonReader, policy: Policy): bool {
       return true;
     }
     if (index == UNGUARDED_ENTRIES_MAX) return told("the list has too many entries, expected at most 64");
-    if (token != Token.ObjectStart) return told("expected an object with methods, path and reason");
+    if (token != Token.ObjectStart) {
+      return expected(reader, token, textAt, textBytes, "an object with methods, path and reason");
+    }
     if (!readEntry(reader)) return false;
     const entry = createEntry();
     if (last === null) policy.unguarded = entry;
@@ -47,7 +49,7 @@ function readEntry(reader: JsonReader): bool {
   reasonBytes = 0;
   methods = HttpMethod.None;
   while (true) {
-    const token = next(reader);
+    const token = readToken(reader);
     if (token == Token.ObjectEnd) break;
     if (token != Token.Key) return false;
     const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
@@ -85,8 +87,12 @@ function readMethods(reader: JsonReader): bool {
 function readPath(reader: JsonReader): bool {
   if (!readString(reader, UNGUARDED_TEXT_BYTES_MAX, "an absolute path of 1 to 1024 bytes")) return false;
   if (!isPlainPath(textAt, textBytes)) {
-    return told(
-      "expected an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments",
+    return expected(
+      reader,
+      Token.String,
+      textAt,
+      textBytes,
+      "an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments",
     );
   }
   pathBytes = textBytes;

@@ -1,7 +1,7 @@
 // Reading one value of a configuration: words, numbers, lists of names. Each function takes the value that comes next;
 // false means that the problem has been told.
 
-import { captureRaw, captureText, JsonReader, next, Token } from "../json/reader";
+import { captureRaw, captureText, finish, JsonReader, next, Token } from "../json/reader";
 import { LIST_ENTRIES_MAX } from "../limits";
 import { Literal, literalByte, literalBytes } from "../memory/bytes";
 import { addName, allocateNameSet, firstName, freeNameSet, NameSet, nameBytes, nextName } from "../policy/name-set";
@@ -11,16 +11,33 @@ import { enterElement, expected, expectedNumber, expectedWord, leavePath, told }
 export const TEXT_ROOM: u32 = 1024;
 export const textAt: usize = memory.data(1024, 4);
 
-/** The text of the string that `readString` found. */
+/** Room for a number where none is expected: what a message shows of it. */
+const NUMBER_ROOM: u32 = 64;
+const numberAt: usize = memory.data(64, 4);
+
+/** Bytes of the string or the number that `readValue` found. */
 export let textBytes: u32 = 0;
 /** The number that `readNumber` found. */
 export let number: u32 = 0;
 
+/** The next token. The text is there as a whole, so one that needs more of it never comes. */
+export function readToken(reader: JsonReader): Token {
+  const token = next(reader);
+  if (token != Token.NeedMore) return token;
+  finish(reader);
+  return Token.Failed;
+}
+
 /** Takes the next value, whatever it is; its text stands at `textAt` when it is a string or a number. */
 export function readValue(reader: JsonReader): Token {
   captureText(reader, textAt, TEXT_ROOM);
-  const token = next(reader);
+  captureRaw(reader, numberAt, NUMBER_ROOM);
+  const token = readToken(reader);
   textBytes = token == Token.String ? min(reader.textBytes, TEXT_ROOM) : 0;
+  if (token == Token.Number) {
+    textBytes = min(reader.rawBytes, NUMBER_ROOM);
+    memory.copy(textAt, numberAt, textBytes);
+  }
   return token;
 }
 
@@ -72,7 +89,7 @@ export function wordIndex(address: usize, bytes: u32, words: Literal): i32 {
  */
 export function readNumber(reader: JsonReader, low: u32, high: u32): bool {
   captureRaw(reader, textAt, TEXT_ROOM);
-  const token = next(reader);
+  const token = readToken(reader);
   const bytes = token == Token.Number || token == Token.String ? min(reader.rawBytes, TEXT_ROOM) : 0;
   if (token != Token.Number) {
     // Without its quotes: the message puts its own.

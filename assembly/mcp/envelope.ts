@@ -171,14 +171,14 @@ export function walk(envelope: Envelope): Step {
 export function finishEnvelope(envelope: Envelope): Fault {
   if (finish(envelope.reader) != JsonError.None) return Fault.Json;
   const message = envelope.message;
+  const isCall = message.methodKind != Kind.Absent;
+  message.shape = isCall ? Shape.Call : Shape.Response;
   if (message.jsonrpc != Kind.Good) return Fault.JsonrpcVersion;
   const outcomes = u32(message.result != Kind.Absent) + u32(message.error != Kind.Absent);
-  const isCall = message.methodKind != Kind.Absent;
   if (u32(isCall) + outcomes != 1) return Fault.MessageMixed;
   if (message.methodKind == Kind.Bad) return Fault.MethodInvalid;
   if (message.idKind == Kind.Bad) return Fault.IdInvalid;
   if (message.params == Kind.Bad || message.metaKind == Kind.Bad) return Fault.ParamsInvalid;
-  message.shape = isCall ? Shape.Call : Shape.Response;
   if (!isCall) {
     // An error that answers nothing in particular has no id (MCP 2025-11-25 schema); a result always answers something.
     return message.result != Kind.Absent && message.idKind == Kind.Absent ? Fault.IdMissing : Fault.None;

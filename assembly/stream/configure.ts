@@ -25,7 +25,9 @@ import { isFlagged } from "../policy/decide";
 import { firstName, nameBytes, nextName } from "../policy/name-set";
 import { Mode, Policy } from "../policy/policy";
 import { initReasons } from "../policy/reason";
-import { defineCounters, Guard, setPolicy } from "./guard";
+import { defineCounters } from "./counters";
+import { Guard, setPolicy } from "./guard";
+import { startTicking } from "./held";
 
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
 const keyAt: usize = memory.data(16, 8);
@@ -57,9 +59,13 @@ export function configure(guard: Guard, bytes: u32): bool {
     return false;
   }
   const digest = policyDigest(policy);
-  if (!defineCounters(guard) || !setPolicy(guard, policy, digest)) {
+  if (!setPolicy(guard, policy, digest) || !defineCounters()) {
     setPolicy(guard, null, 0);
     return refuseConfiguration("the host refuses a metric");
+  }
+  if (!startTicking(guard)) {
+    setPolicy(guard, null, 0);
+    return refuseConfiguration("the host refuses a timer");
   }
   announce(policy, digest);
   return true;

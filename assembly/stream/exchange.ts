@@ -3,7 +3,8 @@
 
 import { EXCHANGES_MAX, METHOD_BYTES_MAX, NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX } from "../limits";
 import { Reason } from "../policy/reason";
-import { Decision, Guard } from "./guard";
+import { Decision } from "./counters";
+import { Guard } from "./guard";
 import { Inspection } from "./inspection";
 
 /** How far an exchange is. */

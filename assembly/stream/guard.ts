@@ -1,36 +1,13 @@
-// One guard: a root context with the policy that it was configured with, its metrics, and the streams that it holds. All
+// One guard: a root context with the policy that it was configured with and the streams that it holds. All
 // state hangs here and goes with it, because two guards of different servers can share one VM.
 
 import { MetricKind } from "../host/abi";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
-import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
 import { freePolicy, Policy } from "../policy/policy";
-import { infoOf, Reason } from "../policy/reason";
 import { Exchange } from "./exchange";
 import { freeInspection, Inspection } from "./inspection";
-
-/** What became of a request, for counters and access logs. */
-export const enum Decision {
-  /** The client or the upstream went away before there was a verdict. */
-  None,
-  /** Judged and let through. */
-  Allow,
-  /** Refused. */
-  Refuse,
-  /** Monitor mode: would have been refused. */
-  WouldRefuse,
-  /** Monitor mode: could not be judged, because it was too large or the guard too busy. */
-  NotRead,
-  /** No body to judge: GET, HEAD, DELETE, OPTIONS. */
-  Pass,
-  /** An endpoint of `unguarded`. */
-  Unguarded,
-  /** An outbound listener. */
-  Outbound,
-  Count,
-}
 
 @unmanaged
 export class Guard {
@@ -50,10 +27,9 @@ export class Guard {
   inFlightBytes: u64;
   /** Inspections that nobody uses. */
   spare: Inspection | null;
-  /** Metric ids, by Decision, then by Reason; NO_METRIC until configured. */
-  decisionMetrics: usize;
-  reasonMetrics: usize;
+  /** The gauge of its policy, NO_METRIC until configured, and whether the guard is counted in it. */
   infoMetric: u32;
+  isCounted: bool;
 }
 
 let first: Guard | null = null;
@@ -77,10 +53,6 @@ export function createGuard(contextId: u32): Guard | null {
   memory.fill(changetype<usize>(guard), 0, offsetof<Guard>());
   guard.contextId = contextId;
   guard.infoMetric = NO_METRIC;
-  guard.decisionMetrics = heap.alloc(usize(Decision.Count) << 2);
-  guard.reasonMetrics = heap.alloc(usize(Reason.Count) << 2);
-  memory.fill(guard.decisionMetrics, 0xff, usize(Decision.Count) << 2);
-  memory.fill(guard.reasonMetrics, 0xff, usize(Reason.Count) << 2);
   guard.next = first;
   first = guard;
   count++;
@@ -98,21 +70,17 @@ export function deleteGuard(guard: Guard): void {
   }
   count--;
   setPolicy(guard, null, 0);
-  heap.free(guard.decisionMetrics);
-  heap.free(guard.reasonMetrics);
   heap.free(changetype<usize>(guard));
 }
 
 /**
- * Gives `guard` its policy, which it then owns, and counts it in `mcp_guard_info` under its digest. False when the host
- * refuses the gauge.
+ * Gives `guard` its policy, which it then owns. False when the host refuses the gauge under whose name, with the policy's digest, the
+ * guard will be counted.
  */
 export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): bool {
-  let counted: bool = true;
-  if (guard.infoMetric != NO_METRIC) {
-    counted = addToMetric(guard.infoMetric, -1);
-    guard.infoMetric = NO_METRIC;
-  }
+  if (guard.isCounted) addToMetric(guard.infoMetric, -1);
+  guard.isCounted = false;
+  guard.infoMetric = NO_METRIC;
   let inspection = guard.spare;
   while (inspection !== null) {
     // An inspection has the size that its policy's limits ask for.
@@ -125,67 +93,19 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
   const old = guard.policy;
   if (old !== null) freePolicy(old);
   guard.policy = policy;
-  if (policy === null) return counted;
+  if (policy === null) return true;
   clear(line);
   writeLiteral(line, "mcp_guard_info.policy.");
   writeHex(line, digest, 16);
   guard.infoMetric = defineMetric(MetricKind.Gauge, line);
-  return guard.infoMetric != NO_METRIC && addToMetric(guard.infoMetric, 1);
+  return guard.infoMetric != NO_METRIC;
 }
 
-/** Defines the counters, whose names are fixed here. False when the host refuses one. */
-export function defineCounters(guard: Guard): bool {
-  for (let decision: u32 = 0; decision < u32(Decision.Count); decision++) {
-    clear(line);
-    writeLiteral(line, "mcp_guard_decision_");
-    writeLiteral(line, decisionName(decision));
-    if (!defineCounter(guard.decisionMetrics, decision)) return false;
-  }
-  for (let reason: u32 = 1; reason < u32(Reason.Count); reason++) {
-    clear(line);
-    writeLiteral(line, "mcp_guard_reason_");
-    writeLiteral(line, infoOf(reason).name);
-    if (!defineCounter(guard.reasonMetrics, reason)) return false;
-  }
-  return true;
-}
-
-function defineCounter(ids: usize, index: u32): bool {
-  const id = defineMetric(MetricKind.Counter, line);
-  store<u32>(ids + (usize(index) << 2), id); // SAFETY: index is below the Count that sized the array.
-  return id != NO_METRIC;
-}
-
-/** Counts one exchange. */
-export function countExchange(guard: Guard, decision: Decision, reason: Reason): void {
-  countOne(guard.decisionMetrics, decision);
-  if (reason != Reason.None) countOne(guard.reasonMetrics, reason);
-}
-
-function countOne(ids: usize, index: u32): void {
-  const id = load<u32>(ids + (usize(index) << 2)); // SAFETY: index is below the Count that sized the array.
-  // A verdict has been given by now, and a counter that the host refuses does not change it.
-  if (id != NO_METRIC) addToMetric(id, 1);
-}
-
-/** The public name of a decision. */
-export function decisionName(decision: Decision): Literal {
-  switch (decision) {
-    case Decision.Allow:
-      return "allow";
-    case Decision.Refuse:
-      return "refuse";
-    case Decision.WouldRefuse:
-      return "would_refuse";
-    case Decision.NotRead:
-      return "not_read";
-    case Decision.Pass:
-      return "pass";
-    case Decision.Unguarded:
-      return "unguarded";
-    case Decision.Outbound:
-      return "outbound";
-    default:
-      return "none";
-  }
+/**
+ * Counts the guard in the gauge of its policy. Called from its first tick and not when it is configured: Envoy tries a configuration
+ * in a VM that it drops without a word, and that one would be counted for ever. So the gauge says how many VMs enforce the policy.
+ */
+export function countGuard(guard: Guard): void {
+  if (guard.isCounted || guard.infoMetric == NO_METRIC) return;
+  guard.isCounted = addToMetric(guard.infoMetric, 1);
 }

@@ -3,6 +3,7 @@
 import { setTick } from "../host/context";
 import { STALL_MS_DEFAULT } from "../limits";
 import { Exchange } from "./exchange";
+import { Guard } from "./guard";
 
 /** Ticks in `stall_ms`: the watchdog finds a stream at most two of them late. */
 export const TICKS_PER_STALL: u32 = 4;
@@ -18,7 +19,11 @@ export function hold(exchange: Exchange): bool {
   if (guard.lastHeld !== null) guard.lastHeld!.nextHeld = exchange;
   else guard.firstHeld = exchange;
   guard.lastHeld = exchange;
-  if (guard.isTicking) return true;
+  return guard.isTicking || startTicking(guard);
+}
+
+/** Has the guard's ticks come, until one finds nothing to do. False when the host refuses. */
+export function startTicking(guard: Guard): bool {
   const policy = guard.policy;
   guard.isTicking = setTick((policy !== null ? policy.stallMs : STALL_MS_DEFAULT) / TICKS_PER_STALL);
   return guard.isTicking;

@@ -6,15 +6,15 @@ import { NAME_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeEscaped, writeLiteral } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
+import { countExchange, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
-import { countExchange, decisionName } from "./guard";
 
 /** Every byte of a name can take six characters when it is escaped. */
 const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
 
 /** `proxy_on_log`. A host that refuses filter state is told nothing: the exchange is over. */
 export function recordExchange(exchange: Exchange): void {
-  countExchange(exchange.guard, exchange.decision, exchange.reason);
+  countExchange(exchange.decision, exchange.reason);
   setText("mcp_decision", decisionName(exchange.decision));
   if (exchange.reason != Reason.None) setText("mcp_reason", infoOf(exchange.reason).name);
   if (exchange.methodBytes != 0) setEscaped("mcp_method", methodAt(exchange), exchange.methodBytes);

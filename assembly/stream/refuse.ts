@@ -19,8 +19,8 @@ import {
 } from "../memory/writer";
 import { RefusalDetail, RefusalForm } from "../policy/policy";
 import { Answer, infoOf, Reason, ReasonInfo } from "../policy/reason";
+import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
-import { Decision } from "./guard";
 import { hold, letGo } from "./held";
 import { endReading } from "./reading";
 

@@ -14,8 +14,8 @@ import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
 import { Direction, Mode, Policy, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
+import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
-import { Decision } from "./guard";
 import {
   asksForUpgrade,
   checkHead,

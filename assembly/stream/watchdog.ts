@@ -2,15 +2,17 @@
 // without a word: then the tick finds it and answers for it.
 
 import { actOn, setTick } from "../host/context";
+import { RequestHeaders } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { Exchange, Stage } from "./exchange";
-import { Guard } from "./guard";
+import { countGuard, Guard } from "./guard";
 import { TICKS_PER_STALL } from "./held";
 import { refuse } from "./refuse";
 
 /** One tick of `guard`: refuses what has made no progress, and stops ticking when nothing waits. */
 export function watch(guard: Guard): void {
   guard.tick++;
+  countGuard(guard);
   let exchange = guard.firstHeld;
   while (exchange !== null) {
     const after = exchange.nextHeld;
@@ -25,5 +27,11 @@ function giveUp(exchange: Exchange): void {
   // A stream that the host no longer knows is deleted by it; nothing passes meanwhile.
   if (!actOn(exchange.contextId)) return;
   if (exchange.stage == Stage.Refused) refuse(exchange, exchange.reason);
-  else refuse(exchange, exchange.bodySeen ? Reason.Stalled : Reason.HeadersMode);
+  else refuse(exchange, isBlind(exchange) ? Reason.HeadersMode : Reason.Stalled);
+}
+
+/** Whether headers are held and nothing of the body ever came: without the flag for it, Envoy holds back the body too. */
+function isBlind(exchange: Exchange): bool {
+  const policy = exchange.guard.policy;
+  return !exchange.bodySeen && policy !== null && policy.requestHeaders == RequestHeaders.Hold;
 }

@@ -1,0 +1,98 @@
+// The filter and schema/policy.schema.json are two readings of one contract. Every row of the table is judged by both.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { projectPath } from "../../src/envoy/project.ts";
+import { Vm } from "../../src/host/index.ts";
+import { policySchema, schemaComplaints } from "./schema.ts";
+import { CONFIGURATIONS, type ConfigurationRow } from "./table.ts";
+
+const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+const REFUSED = "mcp-guard: configuration refused: ";
+
+/** What the filter makes of a configuration: its verdict, and the lines of its log. */
+function askFilter(text: string | Uint8Array): { good: boolean; lines: string[] } {
+  const vm = Vm.load(MODULE);
+  const plugin = vm.startPlugin(text);
+  expect(vm.failed, "no trap").toBe(false);
+  return { good: plugin.accepted, lines: vm.logs.map(({ level, message }) => `${level}: ${message}`) };
+}
+
+/** What the schema makes of it; undefined when the text is no JSON, so that there is no value to judge. */
+function askSchema(text: string | Uint8Array): boolean | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(typeof text === "string" ? text : Buffer.from(text).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  return schemaComplaints(value).length === 0;
+}
+
+describe.each(CONFIGURATIONS.map((row) => [row.name, row] as const))("%s", (_, row) => {
+  test(row.good ? "is accepted" : "is refused with its place and cause", () => {
+    const { good, lines } = askFilter(row.text);
+    expect(good).toBe(row.good);
+    if (row.good) {
+      expect(lines[0]).toMatch(/^(info|warn): mcp-guard: policy [0-9a-f]{16} /);
+    } else if (row.log !== undefined) {
+      expect(lines).toEqual([`error: ${REFUSED}${row.log}`]);
+    } else {
+      expect(lines).toEqual([expect.stringMatching(/^error: mcp-guard: configuration refused: \S+: .*\S/)]);
+    }
+  });
+
+  test(row.schemaCannot === undefined ? "the schema agrees" : "is out of the schema's reach", () => {
+    if (row.schemaCannot === undefined) expect(askSchema(row.text)).toBe(row.good);
+    else expect(askSchema(row.text), row.schemaCannot).not.toBe(row.good);
+  });
+});
+
+describe("the table", () => {
+  test("names each row once", () => {
+    const names = CONFIGURATIONS.map((row) => row.name);
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
+  test("has every member of the schema in a good row", () => {
+    const good = CONFIGURATIONS.filter(isGoodText).map(
+      ({ text }) => JSON.parse(String(text)) as Record<string, unknown>,
+    );
+    for (const [name, member] of Object.entries(policySchema.properties)) {
+      expect(
+        good.some((value) => name in value),
+        name,
+      ).toBe(true);
+      for (const inner of Object.keys(member.properties ?? {})) {
+        const isSet = (value: Record<string, unknown>) => inner in Object(value[name]);
+        expect(good.some(isSet), `${name}.${inner}`).toBe(true);
+      }
+      for (const word of member.enum ?? []) {
+        expect(
+          good.some((value) => value[name] === word),
+          `${name}: ${word}`,
+        ).toBe(true);
+      }
+    }
+  });
+
+  function isGoodText({ good }: ConfigurationRow): boolean {
+    return good;
+  }
+});
+
+test("a refused configuration leaves nothing behind: a good one is taken afterwards in the same VM", () => {
+  const vm = Vm.load(MODULE);
+  const bad = CONFIGURATIONS.filter((row) => !row.good && row.text.length < 4096);
+  const refused = (): void => {
+    for (const { text } of bad) {
+      const plugin = vm.startPlugin(text);
+      expect(plugin.accepted).toBe(false);
+      plugin.stop();
+    }
+  };
+  refused();
+  const before = vm.memoryBytes();
+  for (let round = 0; round < 20; round++) refused();
+  expect(vm.memoryBytes()).toBe(before);
+  expect(vm.startPlugin('{"tool_allowlist":["echo"]}').accepted).toBe(true);
+});

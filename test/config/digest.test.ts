@@ -1,0 +1,130 @@
+// schema/policy-digest.md says how a policy's digest is made. Here it is made by that text alone, with another
+// implementation of SHA-256 and the defaults of the schema, and compared with the filter's.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { projectPath } from "../../src/envoy/project.ts";
+import { Vm } from "../../src/host/index.ts";
+import { policySchema, type SchemaMember } from "./schema.ts";
+
+const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+const FORMAT = readFileSync(projectPath("schema", "policy-digest.md"), "utf8");
+
+type Value = Record<string, unknown>;
+
+/** The digest that the filter counts the policy under. */
+function filterDigest(configuration: string): string | undefined {
+  const vm = Vm.load(MODULE);
+  const plugin = vm.startPlugin(configuration);
+  expect(plugin.accepted).toBe(true);
+  plugin.tick();
+  const gauges = vm.metrics.names().filter((name) => name.startsWith("mcp_guard_info.policy."));
+  expect(gauges).toHaveLength(1);
+  expect(vm.metrics.value(gauges[0]!)).toBe(1n);
+  const digest = gauges[0]?.split(".").at(-1);
+  expect(vm.logs[0]?.message).toMatch(new RegExp(`^mcp-guard: policy ${digest} `));
+  return digest;
+}
+
+function withDefaults(value: Value, members: Readonly<Record<string, SchemaMember>>): Value {
+  const whole: Value = { ...value };
+  for (const [name, member] of Object.entries(members)) {
+    if (whole[name] === undefined && member.default === undefined) continue;
+    whole[name] ??= member.default;
+    if (name === "limits") whole[name] = withDefaults(whole[name] as Value, member.properties ?? {});
+  }
+  return whole;
+}
+
+/** RFC 8785: ECMAScript's own serialisation, with members in the order of their UTF-16 code units. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
+}
+
+function canonicalPolicy(configuration: string): string {
+  const policy = withDefaults(JSON.parse(configuration) as Value, policySchema.properties);
+  policy.unguarded = (policy.unguarded as { methods: string[] }[]).map((entry) => ({
+    ...entry,
+    methods: [...entry.methods].sort(),
+  }));
+  return canonical(policy);
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}
+
+describe("the filter's digest is that of the written format", () => {
+  test.each(
+    [
+      '{"tool_allowlist":["search_code","get_pull_request"]}',
+      '{"tool_allowlist":[]}',
+      JSON.stringify({
+        tool_allowlist: ["größe", "検索", "🔍", 'a"b\\c/d', "\b\t\n\f\r\u0000\u001f\u007f\u0080\u2028\ufeff"],
+      }),
+      JSON.stringify({
+        tool_allowlist: ["b", "a"],
+        method_allowlist: ["z/z", "a/a"],
+        mode: "monitor",
+        direction: "both",
+      }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        refusal: "tool_error",
+        refusal_detail: "masked",
+        request_headers: "hold",
+      }),
+      JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        unguarded: [
+          { reason: 'für "alle"\n', path: "/b", methods: ["PUT", "POST", "PATCH", "OPTIONS", "HEAD", "GET", "DELETE"] },
+          { path: "/a/", methods: ["POST"] },
+        ],
+      }),
+      '{"tool_allowlist":["a"],"limits":{"body_bytes":1e+06,"depth":1,"members_per_object":2,"open_members":3,"key_bytes":4,"stall_ms":100,"in_flight_bytes":65536}}',
+      JSON.stringify({
+        tool_allowlist: Array.from({ length: 16_384 }, (_, index) => `"${index}"`.padEnd(36, "\u0001")),
+      }),
+    ].map((configuration) => [configuration.slice(0, 80), configuration] as const),
+  )("%s", (_, configuration) => {
+    expect(filterDigest(configuration)).toBe(sha256(canonicalPolicy(configuration)).slice(0, 16));
+  });
+});
+
+describe("spellings of one policy", () => {
+  const digest = filterDigest('{"tool_allowlist":["a","b"],"unguarded":[{"methods":["GET","POST"],"path":"/x"}]}');
+
+  test.each([
+    [
+      "white space and order of members",
+      '{ "unguarded" : [{"path":"/x","methods":["GET","POST"]}], "tool_allowlist":["a", "b"] }',
+    ],
+    ["escapes", '{"tool_allowlist":["\\u0061","b"],"unguarded":[{"methods":["GET","POST"],"path":"\\/x"}]}'],
+    [
+      "written defaults",
+      '{"tool_allowlist":["a","b"],"mode":"enforce","limits":{"body_bytes":1e+06},"unguarded":[{"methods":["GET","POST"],"path":"/x"}]}',
+    ],
+    ["order of HTTP methods", '{"tool_allowlist":["a","b"],"unguarded":[{"methods":["POST","GET"],"path":"/x"}]}'],
+  ])("have one digest: %s", (_, configuration) => {
+    expect(filterDigest(configuration)).toBe(digest);
+  });
+
+  test("the order of a list is part of the policy's text, so it has another digest", () => {
+    const other = '{"tool_allowlist":["b","a"],"unguarded":[{"methods":["GET","POST"],"path":"/x"}]}';
+    expect(filterDigest(other)).not.toBe(digest);
+  });
+});
+
+test("the example of the written format is right in every step", () => {
+  const [configuration = "", canonicalForm = "", hash = ""] = [...FORMAT.matchAll(/^```\w+\n(.*)\n```$/gm)].map(
+    (match) => match[1] ?? "",
+  );
+  expect(canonicalPolicy(configuration)).toBe(canonicalForm);
+  expect(sha256(canonicalForm)).toBe(hash);
+  expect(FORMAT).toContain(`the digest is \`${hash.slice(0, 16)}\``);
+  expect(filterDigest(configuration)).toBe(hash.slice(0, 16));
+});

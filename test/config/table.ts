@@ -1,0 +1,939 @@
+// Good and bad configurations, one row each: what the filter, the schema and this table must agree on.
+
+/** One configuration with its verdict. */
+export interface ConfigurationRow {
+  /** What the row is about; unique. */
+  name: string;
+  /** The configuration as the filter gets it. */
+  text: string | Uint8Array;
+  good: boolean;
+  /** For a bad one: what the filter's log says behind `mcp-guard: configuration refused: `. Without it any complete sentence does. */
+  log?: string;
+  /** For a bad one: why the schema lets it pass, or is never asked. */
+  schemaCannot?: string;
+}
+
+const NO_JSON = "a schema judges values, and the text is none";
+const DUPLICATE = "a schema judges values, and a parser has dropped the first of the two members before it is asked";
+const BYTES = "maxLength counts characters, the filter bytes of UTF-8";
+const DIGITS = "the filter reads numbers of at most 24 characters and 15 digits, a parser any number";
+const LONE_SURROGATE = "a parser takes an unpaired surrogate escape for a character";
+const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
+
+const ROOT_MEMBERS =
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval";
+const LIMIT_MEMBERS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
+const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
+const TOOL = "a tool name of 1 to 256 bytes";
+const METHOD = "a method name of 1 to 128 bytes of printable ASCII";
+const PATH = "an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments";
+
+/** A configuration that is good but for what `members` adds to it. */
+function withMembers(members: Record<string, unknown>): string {
+  return JSON.stringify({ tool_allowlist: ["echo"], ...members });
+}
+
+/** A configuration whose member `limits` is written as it stands here. */
+function withLimits(text: string): string {
+  return `{"tool_allowlist":["echo"],"limits":${text}}`;
+}
+
+function good(name: string, text: string): ConfigurationRow {
+  return { name, text, good: true };
+}
+
+function bad(name: string, text: string | Uint8Array, log?: string, schemaCannot?: string): ConfigurationRow {
+  return {
+    name,
+    text,
+    good: false,
+    ...(log !== undefined && { log }),
+    ...(schemaCannot !== undefined && { schemaCannot }),
+  };
+}
+
+/** `count` distinct names. */
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `tool_${index}`);
+}
+
+const STANDARD: ConfigurationRow[] = [
+  good("the standard's two-line pluginConfig", '{"tool_allowlist":["search_code","get_pull_request"]}'),
+  good("an empty list of tools", '{"tool_allowlist":[]}'),
+  good("white space everywhere", ' {\t"tool_allowlist" :\r\n[ "a" , "b" ] } \n'),
+  good(
+    "every member at once",
+    JSON.stringify({
+      tool_allowlist: ["search_code"],
+      method_allowlist: ["skills/list"],
+      mode: "monitor",
+      refusal: "tool_error",
+      refusal_detail: "masked",
+      request_headers: "hold",
+      request_body: "whole",
+      direction: "both",
+      unguarded: [{ methods: ["POST"], path: "/oauth/token", reason: "token endpoint" }],
+      limits: {
+        body_bytes: 500_000,
+        depth: 32,
+        members_per_object: 512,
+        open_members: 2048,
+        key_bytes: 128,
+        stall_ms: 5_000,
+        in_flight_bytes: 1 << 20,
+      },
+      approval: { mode: "off" },
+    }),
+  ),
+  good("tool_allowlist behind the other members", '{"mode":"monitor","limits":{},"tool_allowlist":["a"]}'),
+  good("member names spelled with escapes", '{"tool\\u005fallowlist":["a"],"m\\u006fde":"enforce"}'),
+  good("a word spelled with escapes", '{"tool_allowlist":[],"mode":"m\\u006fnitor"}'),
+];
+
+const TOOLS: ConfigurationRow[] = [
+  good("a tool name of one byte", '{"tool_allowlist":["a"]}'),
+  good("a tool name of 256 bytes", JSON.stringify({ tool_allowlist: ["x".repeat(256)] })),
+  good("tool names that differ in case", '{"tool_allowlist":["echo","Echo","ECHO"]}'),
+  good("tool names that are not ASCII", '{"tool_allowlist":["größe","検索","🔍"]}'),
+  good("a tool name of 256 bytes that are not ASCII", JSON.stringify({ tool_allowlist: ["ü".repeat(128)] })),
+  good("a tool name with controls, quotes and a NUL", JSON.stringify({ tool_allowlist: ['a"\\\n\u0000b'] })),
+  good("a tool name with a space around it, which is another name", '{"tool_allowlist":["echo"," echo "]}'),
+  good("a tool name with a star, which is no pattern", '{"tool_allowlist":["*","get_*"]}'),
+  good("tool names of Object.prototype", '{"tool_allowlist":["constructor","__proto__","toString"]}'),
+  good("flagged tool names without an approval", '{"tool_allowlist":["delete_repo","update_issue","execute"]}'),
+  good("names in composed and decomposed form, which are two", '{"tool_allowlist":["\u00e9","e\u0301"]}'),
+  good("16384 tool names", JSON.stringify({ tool_allowlist: names(16_384) })),
+  bad(
+    "16385 tool names",
+    JSON.stringify({ tool_allowlist: names(16_385) }),
+    "tool_allowlist[16384]: the list has too many entries, expected at most 16384",
+  ),
+  bad(
+    "a tool name of 257 bytes",
+    JSON.stringify({ tool_allowlist: ["x".repeat(257)] }),
+    `tool_allowlist[0]: found the string "${"x".repeat(64)}", expected ${TOOL}`,
+  ),
+  bad(
+    "a tool name of 258 bytes in 129 characters",
+    JSON.stringify({ tool_allowlist: ["ü".repeat(129)] }),
+    `tool_allowlist[0]: found the string "${"\\u00c3\\u00bc".repeat(32)}", expected ${TOOL}`,
+    BYTES,
+  ),
+  bad(
+    "a tool name of 260 bytes in 65 characters beyond the first plane",
+    JSON.stringify({ tool_allowlist: ["🔍".repeat(65)] }),
+    undefined,
+    BYTES,
+  ),
+  bad("an empty tool name", '{"tool_allowlist":[""]}', `tool_allowlist[0]: found the string "", expected ${TOOL}`),
+  bad(
+    "a tool name twice",
+    '{"tool_allowlist":["a","b","a"]}',
+    "tool_allowlist[2]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "a tool name twice, once with an escape",
+    '{"tool_allowlist":["a","\\u0061"]}',
+    "tool_allowlist[1]: found the same string a second time, expected distinct strings",
+  ),
+  bad("a number among the tools", '{"tool_allowlist":[7]}', `tool_allowlist[0]: found the number 7, expected ${TOOL}`),
+  bad(
+    "a fraction among the tools",
+    '{"tool_allowlist":["a",-1.50e3]}',
+    `tool_allowlist[1]: found the number -1.50e3, expected ${TOOL}`,
+  ),
+  bad("null among the tools", '{"tool_allowlist":["a",null]}', `tool_allowlist[1]: found null, expected ${TOOL}`),
+  bad("true among the tools", '{"tool_allowlist":[true]}', `tool_allowlist[0]: found true, expected ${TOOL}`),
+  bad("false among the tools", '{"tool_allowlist":[false]}', `tool_allowlist[0]: found false, expected ${TOOL}`),
+  bad("a list among the tools", '{"tool_allowlist":[["a"]]}', `tool_allowlist[0]: found a list, expected ${TOOL}`),
+  bad(
+    "an object among the tools",
+    '{"tool_allowlist":[{"name":"a"}]}',
+    `tool_allowlist[0]: found an object, expected ${TOOL}`,
+  ),
+  bad(
+    "a string for the list of tools",
+    '{"tool_allowlist":"search_code"}',
+    'tool_allowlist: found the string "search_code", expected a list of strings',
+  ),
+  bad(
+    "null for the list of tools",
+    '{"tool_allowlist":null}',
+    "tool_allowlist: found null, expected a list of strings",
+  ),
+  bad(
+    "true for the list of tools",
+    '{"tool_allowlist":true}',
+    "tool_allowlist: found true, expected a list of strings",
+  ),
+  bad(
+    "an object for the list of tools",
+    '{"tool_allowlist":{}}',
+    "tool_allowlist: found an object, expected a list of strings",
+  ),
+  bad(
+    "a number for the list of tools",
+    '{"tool_allowlist":0}',
+    "tool_allowlist: found the number 0, expected a list of strings",
+  ),
+];
+
+const ROOT: ConfigurationRow[] = [
+  bad("{}", "{}", "configuration: found no tool_allowlist, expected a list of tool names ([] allows none)"),
+  bad(
+    "everything but tool_allowlist",
+    '{"mode":"enforce","limits":{"depth":8}}',
+    "configuration: found no tool_allowlist, expected a list of tool names ([] allows none)",
+  ),
+  bad("no text", "", "configuration: found nothing, expected an object with tool_allowlist", NO_JSON),
+  bad("white space alone", " \n", "configuration: not acceptable JSON at byte 2: json_incomplete", NO_JSON),
+  bad("an empty list", "[]", "configuration: found a list, expected an object with tool_allowlist"),
+  bad(
+    "a list with a good configuration",
+    '[{"tool_allowlist":["echo"]}]',
+    "configuration: found a list, expected an object with tool_allowlist",
+  ),
+  bad("null", "null", "configuration: found no object, expected an object with tool_allowlist"),
+  bad("true", "true", "configuration: found no object, expected an object with tool_allowlist"),
+  bad("a number", "1", "configuration: found no object, expected an object with tool_allowlist"),
+  bad("a string", '"tool_allowlist"', "configuration: found no object, expected an object with tool_allowlist"),
+  bad(
+    "a misspelled tool_allowlist",
+    '{"tool_alowlist":["echo"]}',
+    `configuration: found the unknown member "tool_alowlist", expected one of ${ROOT_MEMBERS}; did you mean "tool_allowlist"?`,
+  ),
+  bad(
+    "camel case",
+    '{"toolAllowlist":["echo"]}',
+    `configuration: found the unknown member "toolAllowlist", expected one of ${ROOT_MEMBERS}; did you mean "tool_allowlist"?`,
+  ),
+  bad(
+    "a hyphen",
+    withMembers({ "refusal-detail": "masked" }),
+    `configuration: found the unknown member "refusal-detail", expected one of ${ROOT_MEMBERS}; did you mean "refusal_detail"?`,
+  ),
+  bad("capital letters", '{"TOOL_ALLOWLIST":["echo"]}'),
+  bad(
+    "an unknown member that is near to nothing",
+    withMembers({ colour: "blue" }),
+    `configuration: found the unknown member "colour", expected one of ${ROOT_MEMBERS}`,
+  ),
+  bad(
+    "an unknown member with an empty name",
+    withMembers({ "": 1 }),
+    `configuration: found the unknown member "", expected one of ${ROOT_MEMBERS}`,
+  ),
+  bad(
+    "an unknown member that begins like a known one",
+    withMembers({ modes: "enforce" }),
+    `configuration: found the unknown member "modes", expected one of ${ROOT_MEMBERS}; did you mean "mode"?`,
+  ),
+  bad(
+    "an unknown member with a line break in its name",
+    withMembers({ "a\nb": 1 }),
+    `configuration: found the unknown member "a\\u000ab", expected one of ${ROOT_MEMBERS}`,
+  ),
+  bad(
+    "__proto__",
+    '{"tool_allowlist":[],"__proto__":{}}',
+    `configuration: found the unknown member "__proto__", expected one of ${ROOT_MEMBERS}`,
+  ),
+  bad("a member name of 257 bytes", withMembers({ ["k".repeat(257)]: 1 }), undefined),
+  bad("the whole WasmPlugin", JSON.stringify({ kind: "WasmPlugin", spec: { pluginConfig: { tool_allowlist: [] } } })),
+  bad("a comment member", withMembers({ $comment: "later" })),
+];
+
+const LATER: ConfigurationRow[] = [
+  ...[
+    ["prompt_allowlist", ["greeting"]],
+    ["resource_roots", ["file:///srv/repos/"]],
+    ["tasks", "allow"],
+    ["uri_traversal", "segment"],
+    ["argument_rules", []],
+    ["allowed_origins", []],
+    ["allowed_hosts", []],
+    ["rules", []],
+    ["identity", {}],
+    ["audit", {}],
+    ["token_exchange", {}],
+    ["response_uris", "check"],
+    ["sampling", "deny"],
+    ["elicitation", "deny"],
+    ["roots", "deny"],
+    ["hidden_text", "deny"],
+  ].map(([member, value]) =>
+    bad(
+      `${member}, which is not in this version`,
+      withMembers({ [String(member)]: value }),
+      `${member}: not in this version of the filter`,
+    ),
+  ),
+  bad(
+    "limits.event_bytes, which is not in this version",
+    withLimits('{"event_bytes":1}'),
+    "limits.event_bytes: not in this version of the filter",
+  ),
+  bad(
+    "limits.list_bytes, which is not in this version",
+    withLimits('{"list_bytes":1}'),
+    "limits.list_bytes: not in this version of the filter",
+  ),
+  bad(
+    "request_body stream, which is not in this version",
+    withMembers({ request_body: "stream" }),
+    'request_body: "stream" is not in this version of the filter, expected "whole"',
+  ),
+  bad(
+    "hold with stream",
+    withMembers({ request_headers: "hold", request_body: "stream" }),
+    'request_body: "stream" is not in this version of the filter, expected "whole"',
+  ),
+];
+
+/** The members whose value is one of some words. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  mode: ["enforce", "monitor"],
+  refusal: ["jsonrpc_error", "tool_error", "http_403"],
+  refusal_detail: ["explain", "masked"],
+  request_headers: ["release", "hold"],
+  request_body: ["whole"],
+  direction: ["inbound", "both"],
+};
+
+const WORD_ROWS: ConfigurationRow[] = Object.entries(WORDS).flatMap(([member, words]) => {
+  // What the filter knows of a word, it says, even of one that it does not take.
+  const known = member === "request_body" ? "whole stream" : words.join(" ");
+  const complaint = (found: string) => `${member}: found ${found}, expected one of ${known}`;
+  return [
+    ...words.map((word) => good(`${member} ${word}`, withMembers({ [member]: word }))),
+    bad(`${member} null`, withMembers({ [member]: null }), complaint("null")),
+    bad(`${member} true`, withMembers({ [member]: true }), complaint("true")),
+    bad(`${member} a number`, withMembers({ [member]: 12 }), complaint("the number 12")),
+    bad(`${member} a list`, withMembers({ [member]: words }), complaint("a list")),
+    bad(`${member} an object`, withMembers({ [member]: {} }), complaint("an object")),
+    bad(`${member} empty`, withMembers({ [member]: "" }), complaint('the string ""')),
+    bad(
+      `${member} with a capital letter`,
+      withMembers({ [member]: words[0]?.replace(/^./, (letter) => letter.toUpperCase()) }),
+      `${complaint(`the string "${words[0]?.replace(/^./, (letter) => letter.toUpperCase())}"`)}; did you mean "${words[0]}"?`,
+    ),
+    bad(`${member} another word`, withMembers({ [member]: "sideways" }), complaint('the string "sideways"')),
+    bad(
+      `${member} with a space behind it`,
+      withMembers({ [member]: `${words[0]} ` }),
+      `${complaint(`the string "${words[0]} "`)}; did you mean "${words[0]}"?`,
+    ),
+  ];
+});
+
+const METHODS: ConfigurationRow[] = [
+  good("no further methods", withMembers({ method_allowlist: [] })),
+  good("further methods", withMembers({ method_allowlist: ["skills/list", "vendor/ping"] })),
+  good("a method of 128 bytes", withMembers({ method_allowlist: ["m".repeat(128)] })),
+  good("a method of printable ASCII", withMembers({ method_allowlist: ["!#$%&'()*+,-.:;<=>?@[]^_`{|}~"] })),
+  good("a notification that the table does not have", withMembers({ method_allowlist: ["notifications/message"] })),
+  good(
+    "methods under the prefixes of the table",
+    withMembers({ method_allowlist: ["tools/search", "resources/write"] }),
+  ),
+  good("a method that differs from the table in case", withMembers({ method_allowlist: ["Tools/Call", "task/list"] })),
+  bad(
+    "a method of 129 bytes",
+    withMembers({ method_allowlist: ["m".repeat(129)] }),
+    `method_allowlist[0]: found the string "${"m".repeat(64)}", expected ${METHOD}`,
+  ),
+  bad(
+    "an empty method",
+    withMembers({ method_allowlist: [""] }),
+    `method_allowlist[0]: found the string "", expected ${METHOD}`,
+  ),
+  bad(
+    "a method with a space",
+    withMembers({ method_allowlist: ["ok", "a b"] }),
+    "method_allowlist[1]: found a byte that is not printable ASCII, expected a method name",
+  ),
+  bad(
+    "a method with DEL",
+    withMembers({ method_allowlist: ["a\u007f"] }),
+    "method_allowlist[0]: found a byte that is not printable ASCII, expected a method name",
+  ),
+  bad(
+    "a method with a line break at its end",
+    withMembers({ method_allowlist: ["ping2\n"] }),
+    "method_allowlist[0]: found a byte that is not printable ASCII, expected a method name",
+  ),
+  bad(
+    "a method that is not ASCII",
+    withMembers({ method_allowlist: ["größe"] }),
+    "method_allowlist[0]: found a byte that is not printable ASCII, expected a method name",
+  ),
+  bad(
+    "a method twice",
+    withMembers({ method_allowlist: ["a/b", "a/b"] }),
+    "method_allowlist[1]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "a number among the methods",
+    withMembers({ method_allowlist: [1] }),
+    `method_allowlist[0]: found the number 1, expected ${METHOD}`,
+  ),
+  bad(
+    "a string for the list of methods",
+    withMembers({ method_allowlist: "a/b" }),
+    'method_allowlist: found the string "a/b", expected a list of strings',
+  ),
+  bad(
+    "null for the list of methods",
+    withMembers({ method_allowlist: null }),
+    "method_allowlist: found null, expected a list of strings",
+  ),
+  bad(
+    "16385 methods",
+    withMembers({ method_allowlist: names(16_385) }),
+    "method_allowlist[16384]: the list has too many entries, expected at most 16384",
+  ),
+  ...[
+    "initialize",
+    "ping",
+    "server/discover",
+    "logging/setLevel",
+    "completion/complete",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/tasks/status",
+    "tasks/",
+    "tasks/get",
+    "tasks/anything",
+  ].map((method) =>
+    bad(
+      `${method}, which the built-in table has`,
+      withMembers({ method_allowlist: ["vendor/x", method] }),
+      "method_allowlist[1]: found a method of the built-in table, expected a further one: its own member opens it",
+    ),
+  ),
+];
+
+const ENTRY = { methods: ["POST"], path: "/oauth/token" };
+
+function unguarded(...entries: unknown[]): string {
+  return withMembers({ unguarded: entries });
+}
+
+const UNGUARDED: ConfigurationRow[] = [
+  good("no unguarded endpoints", withMembers({ unguarded: [] })),
+  good("an unguarded endpoint", unguarded(ENTRY)),
+  good("an unguarded endpoint with a reason", unguarded({ ...ENTRY, reason: "token endpoint of the same server" })),
+  good("every HTTP method", unguarded({ ...ENTRY, methods: HTTP_METHODS.split(" ") })),
+  good("the same endpoint twice", unguarded(ENTRY, ENTRY)),
+  good("64 unguarded endpoints", unguarded(...names(64).map((name) => ({ ...ENTRY, path: `/${name}` })))),
+  good("a path of 1024 bytes", unguarded({ ...ENTRY, path: `/${"p".repeat(1023)}` })),
+  good("a reason of 1024 bytes", unguarded({ ...ENTRY, reason: "r".repeat(1024) })),
+  good("a reason that is not ASCII", unguarded({ ...ENTRY, reason: "für das Webhook-Ende" })),
+  ...[
+    "/",
+    "/a",
+    "/a/",
+    "/a/b",
+    "/.well-known/x",
+    "/a.b",
+    "/...",
+    "/a/...",
+    "/..a",
+    "/a..",
+    "/a/.b./",
+    "/-._~!$&'()*+,=:@09AZaz",
+  ].map((path) => good(`the path ${path}`, unguarded({ ...ENTRY, path }))),
+  ...[
+    ...[
+      "a",
+      "a/b",
+      "*",
+      "http://host/a",
+      "//",
+      "//a",
+      "/a//",
+      "/a//b",
+      "/.",
+      "/..",
+      "/./a",
+      "/../a",
+      "/a/.",
+      "/a/..",
+      "/a/./b",
+      "/a/../b",
+    ],
+    ...[
+      "/a%20b",
+      "/%61",
+      "/a%",
+      "/a;b",
+      "/a?b=c",
+      "/a#b",
+      "/a b",
+      "/a\\b",
+      '/a"',
+      "/<a>",
+      "/[a]",
+      "/a|b",
+      "/{a}",
+      "/a^",
+      "/a`",
+      "/ä",
+      "/a\n",
+      "/a\u0000",
+      "/a\u007f",
+    ],
+  ].map((path) =>
+    bad(
+      `the path ${JSON.stringify(path)}`,
+      unguarded({ ...ENTRY, path }),
+      `unguarded[0].path: found the string "${escaped(path)}", expected ${PATH}`,
+    ),
+  ),
+  bad(
+    "an empty path",
+    unguarded({ ...ENTRY, path: "" }),
+    'unguarded[0].path: found the string "", expected an absolute path of 1 to 1024 bytes',
+  ),
+  bad(
+    "a path of 1025 bytes",
+    unguarded({ ...ENTRY, path: `/${"p".repeat(1024)}` }),
+    `unguarded[0].path: found the string "/${"p".repeat(63)}", expected an absolute path of 1 to 1024 bytes`,
+  ),
+  bad(
+    "a path that is a number",
+    unguarded({ ...ENTRY, path: 1 }),
+    "unguarded[0].path: found the number 1, expected an absolute path of 1 to 1024 bytes",
+  ),
+  bad(
+    "a path that is null",
+    unguarded({ ...ENTRY, path: null }),
+    "unguarded[0].path: found null, expected an absolute path of 1 to 1024 bytes",
+  ),
+  bad(
+    "an empty reason",
+    unguarded({ ...ENTRY, reason: "" }),
+    'unguarded[0].reason: found the string "", expected a text of 1 to 1024 bytes',
+  ),
+  bad(
+    "a reason of 1025 bytes",
+    unguarded({ ...ENTRY, reason: "r".repeat(1025) }),
+    `unguarded[0].reason: found the string "${"r".repeat(64)}", expected a text of 1 to 1024 bytes`,
+  ),
+  bad("a reason of 1026 bytes in 513 characters", unguarded({ ...ENTRY, reason: "ü".repeat(513) }), undefined, BYTES),
+  bad(
+    "a reason that is a list",
+    unguarded({ ...ENTRY, reason: ["a"] }),
+    "unguarded[0].reason: found a list, expected a text of 1 to 1024 bytes",
+  ),
+  bad("no methods", unguarded({ path: "/a" }), 'unguarded[0]: found no methods, expected a list like ["POST"]'),
+  bad("no path", unguarded({ methods: ["POST"] }), "unguarded[0]: found no path, expected an absolute path"),
+  bad("an empty entry", unguarded(ENTRY, {}), 'unguarded[1]: found no methods, expected a list like ["POST"]'),
+  bad(
+    "an empty list of HTTP methods",
+    unguarded({ ...ENTRY, methods: [] }),
+    "unguarded[0].methods: found an empty list, expected at least one HTTP method",
+  ),
+  bad(
+    "an HTTP method in small letters",
+    unguarded({ ...ENTRY, methods: ["post"] }),
+    `unguarded[0].methods[0]: found the string "post", expected one of ${HTTP_METHODS}; did you mean "POST"?`,
+  ),
+  bad(
+    "an HTTP method that is misspelled",
+    unguarded({ ...ENTRY, methods: ["GET", "OPTION"] }),
+    `unguarded[0].methods[1]: found the string "OPTION", expected one of ${HTTP_METHODS}; did you mean "OPTIONS"?`,
+  ),
+  bad(
+    "CONNECT",
+    unguarded({ ...ENTRY, methods: ["CONNECT"] }),
+    `unguarded[0].methods[0]: found the string "CONNECT", expected one of ${HTTP_METHODS}`,
+  ),
+  bad(
+    "an HTTP method twice",
+    unguarded({ ...ENTRY, methods: ["POST", "GET", "POST"] }),
+    "unguarded[0].methods[2]: found the same method a second time, expected distinct methods",
+  ),
+  bad(
+    "a string for the HTTP methods",
+    unguarded({ ...ENTRY, methods: "POST" }),
+    'unguarded[0].methods: found the string "POST", expected a list of HTTP methods',
+  ),
+  bad(
+    "a number among the HTTP methods",
+    unguarded({ ...ENTRY, methods: [1] }),
+    `unguarded[0].methods[0]: found the number 1, expected one of ${HTTP_METHODS}`,
+  ),
+  bad(
+    "an unknown member of an entry",
+    unguarded({ ...ENTRY, reasons: "x" }),
+    'unguarded[0]: found the unknown member "reasons", expected one of methods path reason; did you mean "reason"?',
+  ),
+  bad(
+    "a prefix instead of a path",
+    unguarded({ methods: ["POST"], prefix: "/oauth" }),
+    'unguarded[0]: found the unknown member "prefix", expected one of methods path reason',
+  ),
+  bad(
+    "a string among the entries",
+    unguarded("/oauth/token"),
+    'unguarded[0]: found the string "/oauth/token", expected an object with methods, path and reason',
+  ),
+  bad(
+    "a number among the entries",
+    unguarded(ENTRY, 3),
+    "unguarded[1]: found the number 3, expected an object with methods, path and reason",
+  ),
+  bad(
+    "an object for the list of entries",
+    withMembers({ unguarded: ENTRY }),
+    "unguarded: found an object, expected a list of objects with methods, path and reason",
+  ),
+  bad(
+    "null for the list of entries",
+    withMembers({ unguarded: null }),
+    "unguarded: found null, expected a list of objects with methods, path and reason",
+  ),
+  bad(
+    "65 unguarded endpoints",
+    unguarded(...names(65).map((name) => ({ ...ENTRY, path: `/${name}` }))),
+    "unguarded[64]: the list has too many entries, expected at most 64",
+  ),
+];
+
+/** The range of each member of `limits`. */
+const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+  body_bytes: [1, 67_108_864],
+  depth: [1, 64],
+  members_per_object: [1, 16_384],
+  open_members: [1, 65_536],
+  key_bytes: [1, 1024],
+  stall_ms: [100, 600_000],
+  in_flight_bytes: [65_536, 268_435_456],
+};
+
+const LIMITS: ConfigurationRow[] = [
+  good("no limits", withLimits("{}")),
+  ...Object.entries(RANGES).flatMap(([member, [low, high]]) => {
+    const complaint = (found: string) =>
+      `limits.${member}: found ${found}, expected a whole number from ${low} to ${high}`;
+    return [
+      good(`${member} ${low}`, withLimits(`{"${member}":${low}}`)),
+      good(`${member} ${high}`, withLimits(`{"${member}":${high}}`)),
+      bad(`${member} ${low - 1}`, withLimits(`{"${member}":${low - 1}}`), complaint(`the number ${low - 1}`)),
+      bad(`${member} ${high + 1}`, withLimits(`{"${member}":${high + 1}}`), complaint(`the number ${high + 1}`)),
+      bad(`${member} a string`, withLimits(`{"${member}":"${low}"}`), complaint(`the string "${low}"`)),
+      bad(`${member} null`, withLimits(`{"${member}":null}`), complaint("null")),
+    ];
+  }),
+  good("1e+06, as a protobuf Struct writes a million", withLimits('{"body_bytes":1e+06}')),
+  good("1E6", withLimits('{"body_bytes":1E6}')),
+  good("1000000.0", withLimits('{"body_bytes":1000000.0}')),
+  good("1.5e3", withLimits('{"body_bytes":1.5e3}')),
+  good("640e-1", withLimits('{"depth":640e-1}')),
+  good("1.000000e+06", withLimits('{"body_bytes":1.000000e+06}')),
+  bad("1.5", withLimits('{"depth":1.5}'), "limits.depth: found the number 1.5, expected a whole number from 1 to 64"),
+  bad(
+    "15e-1",
+    withLimits('{"depth":15e-1}'),
+    "limits.depth: found the number 15e-1, expected a whole number from 1 to 64",
+  ),
+  bad("-1", withLimits('{"depth":-1}'), "limits.depth: found the number -1, expected a whole number from 1 to 64"),
+  bad("-0", withLimits('{"depth":-0}'), "limits.depth: found the number -0, expected a whole number from 1 to 64"),
+  bad(
+    "0e99",
+    withLimits('{"depth":0e99}'),
+    "limits.depth: found the number 0e99, expected a whole number from 1 to 64",
+  ),
+  bad(
+    "1e400",
+    withLimits('{"body_bytes":1e400}'),
+    "limits.body_bytes: found the number 1e400, expected a whole number from 1 to 67108864",
+  ),
+  bad(
+    "1e-400",
+    withLimits('{"body_bytes":1e-400}'),
+    "limits.body_bytes: found the number 1e-400, expected a whole number from 1 to 67108864",
+  ),
+  bad(
+    "1e99999999999999",
+    withLimits('{"body_bytes":1e99999999999999}'),
+    "limits.body_bytes: found the number 1e99999999999999, expected a whole number from 1 to 67108864",
+  ),
+  bad(
+    "4294967297, which is 1 in 32 bits",
+    withLimits('{"body_bytes":4294967297}'),
+    "limits.body_bytes: found the number 4294967297, expected a whole number from 1 to 67108864",
+  ),
+  bad(
+    "18446744073709551617, which is 1 in 64 bits",
+    withLimits('{"body_bytes":18446744073709551617}'),
+    "limits.body_bytes: found the number 18446744073709551617, expected a whole number from 1 to 67108864",
+  ),
+  bad(
+    "a number of 25 characters",
+    withLimits('{"depth":8.00000000000000000000000}'),
+    "limits.depth: found the number 8.00000000000000000000000, expected a whole number from 1 to 64",
+    DIGITS,
+  ),
+  bad(
+    "a number of 17 digits",
+    withLimits('{"depth":8.0000000000000000}'),
+    "limits.depth: found the number 8.0000000000000000, expected a whole number from 1 to 64",
+    DIGITS,
+  ),
+  bad("a list for the limits", withLimits("[]"), "limits: found a list, expected an object"),
+  bad("null for the limits", withLimits("null"), "limits: found null, expected an object"),
+  bad("a number for the limits", withLimits("5"), "limits: found the number 5, expected an object"),
+  bad(
+    "a list for a limit",
+    withLimits('{"depth":[8]}'),
+    "limits.depth: found a list, expected a whole number from 1 to 64",
+  ),
+  bad(
+    "true for a limit",
+    withLimits('{"depth":true}'),
+    "limits.depth: found true, expected a whole number from 1 to 64",
+  ),
+  bad(
+    "an unknown limit",
+    withLimits('{"body_byte":1}'),
+    `limits: found the unknown member "body_byte", expected one of ${LIMIT_MEMBERS}; did you mean "body_bytes"?`,
+  ),
+  bad(
+    "a limit at the top",
+    withMembers({ body_bytes: 5 }),
+    `configuration: found the unknown member "body_bytes", expected one of ${ROOT_MEMBERS}`,
+  ),
+];
+
+const APPROVAL: ConfigurationRow[] = [
+  good("approval off", withMembers({ approval: { mode: "off" } })),
+  bad("an approval without a mode", withMembers({ approval: {} }), "approval: found no mode, expected off"),
+  bad("approval null", withMembers({ approval: null }), "approval: found null, expected an object with mode"),
+  bad("approval false", withMembers({ approval: false }), "approval: found false, expected an object with mode"),
+  bad(
+    "approval as a word",
+    withMembers({ approval: "off" }),
+    'approval: found the string "off", expected an object with mode',
+  ),
+  bad("approval as a list", withMembers({ approval: ["off"] }), "approval: found a list, expected an object with mode"),
+  bad(
+    "approval on",
+    withMembers({ approval: { mode: "on" } }),
+    'approval.mode: found the string "on", expected one of off',
+  ),
+  bad(
+    "approval mode false",
+    withMembers({ approval: { mode: false } }),
+    "approval.mode: found false, expected one of off",
+  ),
+  bad(
+    "approval mode null",
+    withMembers({ approval: { mode: null } }),
+    "approval.mode: found null, expected one of off",
+  ),
+  bad(
+    "an unknown member of approval",
+    withMembers({ approval: { mode: "off", url: "https://approve" } }),
+    'approval: found the unknown member "url", expected one of mode',
+  ),
+];
+
+const TEXTS: ConfigurationRow[] = [
+  bad(
+    "a byte order mark",
+    '\ufeff{"tool_allowlist":["echo"]}',
+    "configuration: not acceptable JSON at byte 0: json_bom",
+    NO_JSON,
+  ),
+  bad(
+    "a byte order mark in UTF-16",
+    Buffer.from('\ufeff{"tool_allowlist":[]}', "utf16le"),
+    "configuration: not acceptable JSON at byte 0: json_bom",
+    NO_JSON,
+  ),
+  bad("an open object", "{", "configuration: not acceptable JSON at byte 1: json_incomplete", NO_JSON),
+  bad("an open member name", '{"tool', "configuration: not acceptable JSON at byte 6: json_incomplete", NO_JSON),
+  bad(
+    "an open list",
+    '{"tool_allowlist":["echo"',
+    "tool_allowlist[1]: not acceptable JSON at byte 25: json_incomplete",
+    NO_JSON,
+  ),
+  bad(
+    "an open string",
+    '{"tool_allowlist":["ec',
+    "tool_allowlist[0]: not acceptable JSON at byte 22: json_incomplete",
+    NO_JSON,
+  ),
+  bad(
+    "no closing brace",
+    '{"tool_allowlist":["echo"]',
+    "configuration: not acceptable JSON at byte 26: json_incomplete",
+    NO_JSON,
+  ),
+  bad(
+    "a member without a value",
+    '{"tool_allowlist"}',
+    "tool_allowlist: not acceptable JSON at byte 17: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "a comma behind the last member",
+    '{"tool_allowlist":["echo"],}',
+    "configuration: not acceptable JSON at byte 27: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "a comma behind the last tool",
+    '{"tool_allowlist":["echo",]}',
+    "tool_allowlist[1]: not acceptable JSON at byte 26: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "single quotes",
+    "{'tool_allowlist':['echo']}",
+    "configuration: not acceptable JSON at byte 1: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "a comment",
+    '{"tool_allowlist":[] /* none */}',
+    "configuration: not acceptable JSON at byte 21: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "YAML",
+    "tool_allowlist: [echo]",
+    "configuration: found no object, expected an object with tool_allowlist",
+    NO_JSON,
+  ),
+  bad(
+    "text behind the object",
+    '{"tool_allowlist":["echo"]} x',
+    "configuration: not acceptable JSON at byte 28: json_trailing_data",
+    NO_JSON,
+  ),
+  bad(
+    "a second object",
+    '{"tool_allowlist":["echo"]}{"tool_allowlist":[]}',
+    "configuration: not acceptable JSON at byte 27: json_trailing_data",
+    NO_JSON,
+  ),
+  bad(
+    "a NUL behind the object",
+    '{"tool_allowlist":["echo"]}\u0000',
+    "configuration: not acceptable JSON at byte 27: json_trailing_data",
+    NO_JSON,
+  ),
+  bad(
+    "a number with a plus",
+    withLimits('{"depth":+8}'),
+    "limits.depth: not acceptable JSON at byte 45: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "a number with a zero in front",
+    withLimits('{"depth":08}'),
+    "limits.depth: found the number 0, expected a whole number from 1 to 64",
+    NO_JSON,
+  ),
+  bad(
+    "a number with nothing behind its point",
+    withLimits('{"depth":8.}'),
+    "limits.depth: not acceptable JSON at byte 47: json_syntax",
+    NO_JSON,
+  ),
+  bad("NaN", withLimits('{"depth":NaN}'), "limits.depth: not acceptable JSON at byte 45: json_syntax", NO_JSON),
+  bad(
+    "a line break inside a string",
+    '{"tool_allowlist":["a\nb"]}',
+    "tool_allowlist[0]: not acceptable JSON at byte 21: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "an escape that is none",
+    '{"tool_allowlist":["\\x41"]}',
+    "tool_allowlist[0]: not acceptable JSON at byte 21: json_syntax",
+    NO_JSON,
+  ),
+  bad(
+    "an unpaired surrogate escape",
+    '{"tool_allowlist":["\\ud800"]}',
+    "tool_allowlist[0]: not acceptable JSON at byte 26: json_surrogate",
+    LONE_SURROGATE,
+  ),
+  bad(
+    "bytes that are no UTF-8",
+    Buffer.concat([Buffer.from('{"tool_allowlist":["'), Buffer.from([0xff]), Buffer.from('"]}')]),
+    "tool_allowlist[0]: not acceptable JSON at byte 20: json_utf8",
+    DECODED,
+  ),
+  bad(
+    "an overlong solidus",
+    Buffer.concat([Buffer.from('{"tool_allowlist":["'), Buffer.from([0xc0, 0xaf]), Buffer.from('"]}')]),
+    "tool_allowlist[0]: not acceptable JSON at byte 20: json_utf8",
+    DECODED,
+  ),
+  bad(
+    "tool_allowlist twice",
+    '{"tool_allowlist":["echo"],"tool_allowlist":["echo"]}',
+    "configuration: not acceptable JSON at byte 42: json_duplicate_member",
+    DUPLICATE,
+  ),
+  bad(
+    "tool_allowlist twice, once with an escape",
+    '{"tool_allowlist":[],"tool\\u005fallowlist":[]}',
+    "configuration: not acceptable JSON at byte 41: json_duplicate_member",
+    DUPLICATE,
+  ),
+  bad(
+    "mode twice",
+    '{"tool_allowlist":[],"mode":"enforce","mode":"monitor"}',
+    "configuration: not acceptable JSON at byte 43: json_duplicate_member",
+    DUPLICATE,
+  ),
+  bad("a limit twice", withLimits('{"depth":8,"depth":9}'), undefined, DUPLICATE),
+  bad("approval.mode twice", '{"tool_allowlist":[],"approval":{"mode":"off","mode":"off"}}', undefined, DUPLICATE),
+  bad(
+    "a path twice",
+    '{"tool_allowlist":[],"unguarded":[{"methods":["POST"],"path":"/a","path":"/b"}]}',
+    undefined,
+    DUPLICATE,
+  ),
+  bad(
+    "more than 4 MiB",
+    `{"tool_allowlist":[]}${" ".repeat(4 << 20)}`,
+    "configuration: larger than 4 MiB",
+    "a schema judges values, not the length of a text",
+  ),
+];
+
+/** Each byte as it stands in a log line. */
+function escaped(text: string): string {
+  return [...Buffer.from(text, "utf8")]
+    .map((byte) =>
+      byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
+        ? String.fromCharCode(byte)
+        : `\\u00${byte.toString(16).padStart(2, "0")}`,
+    )
+    .join("");
+}
+
+/** All rows. */
+export const CONFIGURATIONS: readonly ConfigurationRow[] = [
+  ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, METHODS, UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
+];

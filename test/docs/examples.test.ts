@@ -1,0 +1,109 @@
+// What the pages show and point at. Every fenced JSON or YAML block is parsed, and the policy in it is put before the schema
+// and the filter; every link and every path of the tree leads somewhere.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { projectPath } from "../../src/envoy/project.ts";
+import { Vm } from "../../src/host/index.ts";
+import { schemaComplaints } from "../config/schema.ts";
+
+const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+
+const PAGES = [
+  ...["README.md", "CHANGELOG.md", "SECURITY.md", "schema/policy-digest.md"],
+  ...readdirSync(projectPath("docs"))
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => `docs/${file}`),
+];
+
+const read = (page: string): string => readFileSync(projectPath(page), "utf8");
+
+/** A fenced block with its line. */
+interface Example {
+  place: string;
+  text: string;
+}
+
+const examples: Example[] = PAGES.flatMap((page) => {
+  const text = read(page);
+  return [...text.matchAll(/^( *)```(json|yaml)\n([\s\S]*?)^ *```$/gm)].map((match) => ({
+    place: `${page}:${text.slice(0, match.index).split("\n").length}`,
+    text: (match[3] ?? "").replaceAll(new RegExp(`^${match[1]}`, "gm"), ""),
+  }));
+});
+
+/** The policies inside an example, as text for the filter; undefined when it is none of the kinds that the pages show. */
+function policiesOf(value: unknown): string[] | undefined {
+  if (Array.isArray(value)) return value.flatMap((item) => policiesOf(item) ?? []);
+  if (!isObject(value)) return undefined;
+  if (value.kind === "WasmPlugin") return [JSON.stringify(at(value, "spec", "pluginConfig"))];
+  if ("typed_config" in value) {
+    const configuration = at(value, "typed_config", "config", "configuration", "value");
+    return typeof configuration === "string" ? [configuration] : [];
+  }
+  if ("http_filters" in value) return policiesOf(value.http_filters);
+  // A message to or from a client, an entry of the access log.
+  if ("jsonrpc" in value || "response_code" in value) return [];
+  return [JSON.stringify(value)];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function at(value: unknown, ...names: string[]): unknown {
+  return names.reduce((inner, name) => (isObject(inner) ? inner[name] : undefined), value);
+}
+
+test("the pages have examples", () => {
+  expect(examples.length).toBeGreaterThan(20);
+});
+
+describe.each(examples.map((example) => [example.place, example] as const))("%s", (_, { text }) => {
+  test("parses, and its policy is accepted by the schema and by the filter", () => {
+    const policies = policiesOf(parse(text));
+    expect(policies).toBeDefined();
+    for (const policy of policies ?? []) {
+      expect(schemaComplaints(JSON.parse(policy))).toEqual([]);
+      const vm = Vm.load(MODULE);
+      const { accepted } = vm.startPlugin(policy);
+      expect(vm.logs.filter(({ level }) => level === "error")).toEqual([]);
+      expect(accepted).toBe(true);
+    }
+  });
+});
+
+describe.each(PAGES)("%s", (page) => {
+  test("links to files and headings that are there", () => {
+    const broken = [...withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)]
+      .map((match) => match[1] ?? "")
+      .filter((target) => !target.includes("://"))
+      .filter((target) => {
+        const [file = "", heading] = target.split("#");
+        const linked = file === "" ? page : path.posix.join(path.posix.dirname(page), file);
+        if (!existsSync(projectPath(linked))) return true;
+        return heading !== undefined && !anchors(read(linked)).includes(heading);
+      });
+    expect(broken).toEqual([]);
+  });
+
+  test("names files that are there", () => {
+    const named = [...read(page).matchAll(/`((?:assembly|test|src|schema|docs|envoy|scripts)\/[\w./-]+)`/g)];
+    expect(named.map((match) => match[1] ?? "").filter((file) => !existsSync(projectPath(file)))).toEqual([]);
+  });
+});
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "");
+}
+
+/** The headings of a page as the fragments that lead to them. */
+function anchors(text: string): string[] {
+  return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map((match) =>
+    (match[1] ?? "")
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}

@@ -1,0 +1,48 @@
+// docs/operations.md against the filter: the metrics, the decisions and the log lines that it names.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { projectPath } from "../../src/envoy/project.ts";
+import { Vm } from "../../src/host/index.ts";
+
+const PAGE = readFileSync(projectPath("docs", "operations.md"), "utf8");
+const REASONS = readFileSync(projectPath("docs", "reasons.md"), "utf8");
+
+function started(configuration: string): Vm {
+  const vm = Vm.load(readFileSync(projectPath("build", "plugin.wasm")));
+  vm.startPlugin(configuration);
+  return vm;
+}
+
+test("every metric of the filter is described, and no other", () => {
+  const table = PAGE.split("| decision | meaning |")[1]?.split("\n\n")[0] ?? "";
+  const decisions = [...table.matchAll(/^\| `(\w+)` \|/gm)].map((match) => `mcp_guard_decision_${match[1]}`);
+  const reasons = [...REASONS.matchAll(/^### `(\w+)`$/gm)].map((match) => `mcp_guard_reason_${match[1]}`);
+  const names = started('{"tool_allowlist":[]}').metrics.names();
+  const fixed = names.filter((name) => !name.startsWith("mcp_guard_info.policy."));
+  expect(fixed.sort()).toEqual([...decisions, ...reasons].sort());
+  expect(names.length - fixed.length).toBe(1);
+});
+
+test("the alerts name metrics that there are", () => {
+  const names = new Set(started('{"tool_allowlist":[]}').metrics.names());
+  const named = [...PAGE.matchAll(/`(mcp_guard_(?:decision|reason)_\w+)`/g)].map((match) => match[1] ?? "");
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter((name) => !names.has(name))).toEqual([]);
+});
+
+test("the log lines of a configuration are the filter's own", () => {
+  const flagged = '{"tool_allowlist":["search_code","delete_repo"],"unguarded":[{"methods":["POST"],"path":"/a"}]}';
+  for (const configuration of [flagged, '{"tool_allowlist":["a","b"],"mode":"monitor"}', '{"tool_alowlist":[]}']) {
+    const { logs } = started(configuration);
+    expect(logs.length).toBeGreaterThan(0);
+    for (const { level, message } of logs) {
+      const words = message.replace(/policy [0-9a-f]{16}/, "policy DIGEST");
+      const shown = PAGE.replaceAll(/policy [0-9a-f]{16}/g, "policy DIGEST");
+      expect(shown).toMatch(new RegExp(`\\[${level}(ing)?\\] +${escapeRegExp(words)}\n`));
+    }
+  }
+});
+
+function escapeRegExp(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

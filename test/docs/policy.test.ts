@@ -1,0 +1,69 @@
+// docs/policy.md against schema/policy.schema.json: each member with its default and its range.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { projectPath } from "../../src/envoy/project.ts";
+import { policySchema, type SchemaMember } from "../config/schema.ts";
+
+const PAGE = readFileSync(projectPath("docs", "policy.md"), "utf8");
+const PARSER = readFileSync(projectPath("assembly", "config", "parse.ts"), "utf8");
+
+/** The part of the page below the heading of a member. */
+function section(name: string): string {
+  return PAGE.split(`\n### \`${name}\`\n`)[1]?.split(/^##/m)[0] ?? "";
+}
+
+const members = Object.entries(policySchema.properties);
+
+test("the page has a section for each member, and for nothing else", () => {
+  const headings = [...PAGE.matchAll(/^### `(\w+)`$/gm)].map((match) => match[1]);
+  expect(headings).toEqual(members.map(([name]) => name));
+});
+
+describe.each(members)("%s", (name, member) => {
+  test("has its default, an example, and the mistake that it invites", () => {
+    const text = section(name);
+    const written = /^Default: (.*)$/m.exec(text)?.[1] ?? "";
+    if (member.default === undefined) expect(written).toMatch(/^none/);
+    else expect(written).toBe(`\`${JSON.stringify(member.default)}\``);
+    expect(text).toMatch(new RegExp(`^(\`\`\`json\\n)[\\s\\S]*?"${name}"`, "m"));
+    expect(text).toContain("The mistake it invites");
+  });
+
+  test("has each of its words", () => {
+    for (const word of [...(member.enum ?? []), ...(member.properties?.mode?.enum ?? [])]) {
+      expect(section(name)).toMatch(new RegExp(`\`[^\`]*\\b${word}\\b[^\`]*\``));
+    }
+  });
+});
+
+test("limits: each member with its default and its range", () => {
+  const rows = [...section("limits").matchAll(/^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) to ([\d,]+) \|/gm)].map(
+    ([, name, ...numbers]) => [name, ...numbers.map((number) => Number(number.replaceAll(",", "")))],
+  );
+  const limits = Object.entries(policySchema.properties.limits?.properties ?? {});
+  expect(rows).toEqual(limits.map(([name, limit]) => [name, limit.default, limit.minimum, limit.maximum]));
+});
+
+test("unguarded: each member of an entry", () => {
+  for (const name of Object.keys(policySchema.$defs.unguardedEntry.properties ?? {})) {
+    expect(section("unguarded")).toContain(`| \`${name}\` |`);
+  }
+});
+
+test("each member of the schema says in the editor what it is for", () => {
+  const silent = (properties: Readonly<Record<string, SchemaMember>>): string[] =>
+    Object.entries(properties).flatMap(([name, member]) => [
+      ...(member.description === undefined ? [name] : []),
+      ...silent(member.properties ?? {}),
+    ]);
+  expect(silent(policySchema.properties)).toEqual([]);
+});
+
+test("the page names each member of a later version", () => {
+  const later = [...PARSER.matchAll(/^const LATER(?:_LIMITS)? =\s*"([^"]+)"/gm)].flatMap(
+    (match) => match[1]?.split(" ") ?? [],
+  );
+  expect(later.length).toBeGreaterThan(10);
+  const text = PAGE.split("\n## Not in this version\n")[1]?.split(/^##/m)[0] ?? "";
+  expect(later.filter((name) => !new RegExp(`\`(limits\\.)?${name}\``).test(text))).toEqual([]);
+});
