@@ -1,91 +1,146 @@
 // What a policy does to each MCP method, as a table for people: the answer to "why was this refused, and what opens it".
+// `make run` prints it; docs/policy.md and README.md contain it as Markdown.
 //
 // It mirrors the filter's own decision (assembly/policy/decide.ts), which is what counts.
 
 /** The members of a pluginConfig that are looked at outside the filter. Everything else in a policy is the filter's to judge. */
 export interface TablePolicy {
   tool_allowlist?: readonly string[];
+  prompt_allowlist?: readonly string[];
+  resource_roots?: readonly string[];
   method_allowlist?: readonly string[];
+  tasks?: string;
+  uri_traversal?: string;
+  argument_rules?: readonly { tool?: string; pointer?: string }[];
   mode?: string;
   request_headers?: string;
+  allowed_origins?: readonly string[];
+  allowed_hosts?: readonly string[];
   approval?: { mode?: string };
   unguarded?: readonly { methods?: readonly string[]; path?: string }[];
 }
 
-/** What happens to the methods of a row. */
+/** What happens to the messages of a row. */
 export type MethodVerdict = "passes" | "by list" | "refused";
 
-/** One row: some methods that are treated alike. */
+/** One kind of message: a method, or a method under a condition, or what has no method of its own. */
+export interface MethodEntry {
+  /** The method, exactly; empty when the entry is not about a single one. */
+  method: string;
+  /** Which of its messages; empty when all are meant. */
+  which: string;
+}
+
+/** One row: messages that are treated alike. */
 export interface MethodRow {
-  methods: string;
+  entries: readonly MethodEntry[];
   verdict: MethodVerdict;
-  /** Which names pass, or what else there is to know; may be empty. */
+  /** For "by list": the names that pass, or the roots under which URIs pass. */
+  listed: readonly string[];
+  /** What else there is to know; may be empty. */
   detail: string;
-  /** The member of the policy that would let (more of) these methods pass; empty when nothing has to. */
-  openedBy: string;
+  /** The members of the policy that would let (more of) these messages pass; empty when none would. */
+  openedBy: readonly string[];
 }
 
 /** Tools with these prefixes change things and need a user's approval, or the written decision to do without one. */
 const FLAGGED_PREFIXES = ["delete", "update", "execute"];
 
+/** The one method outside the table whose parameters the filter knows: `params.uri` is a resource. */
+const SKILLS_GET = "skills/get";
+
 /** The rows for one policy, in the order in which a client meets the methods. */
 export function methodTable(policy: TablePolicy): MethodRow[] {
-  const further = policy.method_allowlist ?? [];
+  const further = (policy.method_allowlist ?? []).filter((method) => method !== SKILLS_GET);
   return [
-    {
-      methods: "initialize, ping, server/discover, logging/setLevel",
-      verdict: "passes",
-      detail: "",
-      openedBy: "",
-    },
-    {
-      methods: "notifications/initialized, cancelled, progress, roots/list_changed; a client's responses",
-      verdict: "passes",
-      detail: "",
-      openedBy: "",
-    },
-    {
-      methods: "tools/list, prompts/list, resources/list, resources/templates/list",
-      verdict: "passes",
-      detail: "as the server answers; lists are not filtered in this version",
-      openedBy: "",
-    },
+    passes(methods("initialize", "ping", "server/discover", "logging/setLevel")),
+    passes(
+      methods(
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+      ),
+    ),
+    passes([{ method: "", which: "a client's responses" }], "a root in them must keep the URI rules"),
+    passes(
+      methods("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+      "as the server answers; lists are not filtered in this version",
+    ),
     toolRow(policy),
-    {
-      methods: "prompts/get, completion/complete for a prompt",
-      verdict: "refused",
-      detail: "",
-      openedBy: "prompt_allowlist",
-    },
-    {
-      methods: "resources/read, subscribe, unsubscribe, completion/complete for a resource",
-      verdict: "refused",
-      detail: "",
-      openedBy: "resource_roots",
-    },
-    {
-      methods: "subscriptions/listen",
-      verdict: "passes",
-      detail: "refused with resource URIs or task ids in it",
-      openedBy: "resource_roots, tasks",
-    },
-    {
-      methods: "tasks/*, notifications/tasks/status, a task in params",
-      verdict: "refused",
-      detail: "",
-      openedBy: "tasks",
-    },
-    ...(further.length > 0
-      ? [{ methods: further.join(", "), verdict: "passes" as const, detail: "named in method_allowlist", openedBy: "" }]
-      : []),
-    { methods: "anything else", verdict: "refused", detail: "", openedBy: "method_allowlist" },
+    listRow(
+      [
+        { method: "prompts/get", which: "" },
+        { method: "completion/complete", which: "for a prompt" },
+      ],
+      policy.prompt_allowlist,
+      "prompt_allowlist",
+    ),
+    listRow(
+      [
+        ...methods("resources/read", "resources/subscribe", "resources/unsubscribe"),
+        { method: "completion/complete", which: "for a resource" },
+        { method: "subscriptions/listen", which: "with resource URIs" },
+      ],
+      policy.resource_roots,
+      "resource_roots",
+    ),
+    passes([{ method: "subscriptions/listen", which: "without resource URIs and task ids" }]),
+    taskRow(policy),
+    { ...refused([{ method: "", which: "any other tasks/ method" }]), detail: "no revision has one" },
+    ...skillsRow(policy),
+    ...(further.length > 0 ? [passes(methods(...further), "named in method_allowlist")] : []),
+    { ...refused([{ method: "", which: "anything else" }]), openedBy: ["method_allowlist"] },
   ];
 }
 
-/** What a reader has to know beside the rows: what cannot be opened yet, what is not refused, what nobody looks at. */
+/** An entry in words. */
+export function entryText({ method, which }: MethodEntry): string {
+  return [method, which].filter((part) => part !== "").join(" ");
+}
+
+/** The verdict of a row in words, with its names. */
+export function verdictText(row: MethodRow): string {
+  const rest = [row.listed.join(", "), row.detail].filter((part) => part !== "").join("; ");
+  return rest === "" ? row.verdict : `${row.verdict}: ${rest}`;
+}
+
+/** The table of a policy as lines of Markdown. */
+export function renderMethodTable(policy: TablePolicy): string[] {
+  const entry = ({ method, which }: MethodEntry) =>
+    [method === "" ? "" : code(method), cell(which)].filter((part) => part !== "").join(" ");
+  return [
+    "| method | verdict | opened by |",
+    "| --- | --- | --- |",
+    ...methodTable(policy).map((row) => {
+      const verdict = [row.listed.map(code).join(", "), cell(row.detail)].filter((part) => part !== "").join("; ");
+      const cells = [
+        row.entries.map(entry).join(", "),
+        [row.verdict, verdict].filter((part) => part !== "").join(": "),
+        row.openedBy.map(code).join(", "),
+      ];
+      return `${cells.map((text) => `| ${text}`.trimEnd()).join(" ")} |`;
+    }),
+  ];
+}
+
+/** What a reader has to know beside the rows: what is not refused, what is refused besides, what nobody looks at. */
 export function policyNotes(policy: TablePolicy): string[] {
-  const notes = ["prompt_allowlist, resource_roots and tasks are not in this version: their methods stay refused."];
+  const notes: string[] = [];
   if (policy.mode === "monitor") notes.push("mode is monitor: what the table calls refused is recorded, and passes.");
+  for (const { tool, pointer } of policy.argument_rules ?? []) {
+    notes.push(`argument_rules: tools/call ${tool ?? ""} is also refused when ${pointer ?? ""} breaks its rule.`);
+  }
+  if (policy.uri_traversal === "segment") notes.push("uri_traversal is segment: .. inside a segment of a URI passes.");
+  const origins = policy.allowed_origins ?? [];
+  notes.push(
+    origins.length > 0
+      ? `allowed_origins: requests of web pages pass from ${origins.join(", ")}.`
+      : "allowed_origins is empty: a request with an Origin header, as web pages send it, is refused.",
+  );
+  if (policy.allowed_hosts !== undefined) {
+    notes.push(`allowed_hosts: requests pass for ${policy.allowed_hosts.join(", ")} only.`);
+  }
   for (const { methods, path } of policy.unguarded ?? []) {
     notes.push(`unguarded: ${(methods ?? []).join(", ")} ${path ?? ""} passes without being read.`);
   }
@@ -99,6 +154,10 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   resource_not_listed: "resource_roots",
   task_denied: "tasks",
   approval_not_configured: "approval",
+  uri_traversal: "uri_traversal",
+  argument_not_allowed: "argument_rules",
+  origin_not_allowed: "allowed_origins",
+  host_not_allowed: "allowed_hosts",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */
@@ -106,19 +165,65 @@ export function openedBy(reason: string): string | undefined {
   return Object.hasOwn(OPENED_BY, reason) ? OPENED_BY[reason] : undefined;
 }
 
+function methods(...names: string[]): MethodEntry[] {
+  return names.map((method) => ({ method, which: "" }));
+}
+
+function passes(entries: readonly MethodEntry[], detail = ""): MethodRow {
+  return { entries, verdict: "passes", listed: [], detail, openedBy: [] };
+}
+
+function refused(entries: readonly MethodEntry[]): MethodRow {
+  return { entries, verdict: "refused", listed: [], detail: "", openedBy: [] };
+}
+
+/** Messages that name something, which passes when the member lists it. */
+function listRow(entries: readonly MethodEntry[], listed: readonly string[] | undefined, member: string): MethodRow {
+  const isOpen = listed !== undefined && listed.length > 0;
+  return { entries, verdict: isOpen ? "by list" : "refused", listed: listed ?? [], detail: "", openedBy: [member] };
+}
+
 function toolRow(policy: TablePolicy): MethodRow {
   const tools = policy.tool_allowlist ?? [];
   const unapproved = policy.approval?.mode === "off" ? [] : tools.filter(isFlagged);
-  const open = tools.filter((tool) => !unapproved.includes(tool));
-  const waiting = unapproved.length > 0 ? `listed, but refused without approval: ${unapproved.join(", ")}` : "";
+  const row = listRow(
+    methods("tools/call"),
+    tools.filter((tool) => !unapproved.includes(tool)),
+    "tool_allowlist",
+  );
+  if (unapproved.length === 0) return row;
   return {
-    methods: "tools/call",
-    verdict: open.length > 0 ? "by list" : "refused",
-    detail: [open.join(", "), waiting].filter((part) => part !== "").join("; "),
-    openedBy: unapproved.length > 0 ? "tool_allowlist, approval" : "tool_allowlist",
+    ...row,
+    detail: `listed, but refused without approval: ${unapproved.join(", ")}`,
+    openedBy: ["tool_allowlist", "approval"],
   };
+}
+
+function taskRow(policy: TablePolicy): MethodRow {
+  const entries = [
+    ...methods("tasks/get", "tasks/result", "tasks/update", "tasks/cancel", "tasks/list", "notifications/tasks/status"),
+    { method: "", which: "a task in the params of any method" },
+    { method: "subscriptions/listen", which: "with task ids" },
+  ];
+  if (policy.tasks !== "allow") return { ...refused(entries), openedBy: ["tasks"] };
+  return passes(entries, "where the rest of the message may pass");
+}
+
+function skillsRow(policy: TablePolicy): MethodRow[] {
+  if (!policy.method_allowlist?.includes(SKILLS_GET)) return [];
+  return [{ ...listRow(methods(SKILLS_GET), policy.resource_roots, "resource_roots") }];
 }
 
 function isFlagged(tool: string): boolean {
   return FLAGGED_PREFIXES.some((prefix) => tool.startsWith(prefix));
+}
+
+/** A text of the policy as code in a cell of a table. */
+function code(text: string): string {
+  return `\`${cell(text)}\``;
+}
+
+/** Text for a cell of a table: what would end the cell or the code in it does not. */
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("`", "'").replaceAll(/\s+/g, " ");
 }

@@ -80,6 +80,36 @@ describe("the filter's digest is that of the written format", () => {
       JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
       JSON.stringify({
         tool_allowlist: ["a"],
+        prompt_allowlist: ["b", "a"],
+        resource_roots: ["urn:b:", "file:///srv/größe/"],
+        tasks: "allow",
+        uri_traversal: "segment",
+        allowed_origins: ["https://app.example"],
+        allowed_hosts: ["MCP.example:8443", "localhost"],
+      }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        argument_rules: [
+          { rule: "path", pointer: "/files/-/name", tool: "b" },
+          { tool: 'a"\u0000', pointer: "/a~1b/~01~0/größe\n", rule: "uri" },
+          { tool: "a", pointer: "/", rule: { enum: ["b", "a", "\\"] } },
+          { tool: "a", pointer: "//x", rule: { path_roots: ["/srv", "/"] } },
+          { tool: "a", pointer: "/0", rule: { uri_roots: ["mcp://b/", "mcp://a"] } },
+          { tool: "a", pointer: "/1", rule: { max_bytes: 0 } },
+        ],
+      }),
+      '{"tool_allowlist":[],"argument_rules":[{"tool":"a","pointer":"/\\u0061","rule":{"max_bytes":1e+03}}]}',
+      // As long as it gets: each byte of a name takes six in the canonical form.
+      JSON.stringify({
+        tool_allowlist: [],
+        argument_rules: Array.from({ length: 64 }, () => ({
+          tool: "\u0001".repeat(256),
+          pointer: `/${"\u0001".repeat(1023)}`,
+          rule: { enum: ["\u0001".repeat(1024)] },
+        })),
+      }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
         unguarded: [
           { reason: 'für "alle"\n', path: "/b", methods: ["PUT", "POST", "PATCH", "OPTIONS", "HEAD", "GET", "DELETE"] },
           { path: "/a/", methods: ["POST"] },

@@ -3,78 +3,100 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { projectPath } from "../../src/envoy/project.ts";
 import { type HttpStream, Vm } from "../../src/host/index.ts";
-import { type MethodRow, methodTable, openedBy, type TablePolicy } from "../../src/policy/method-table.ts";
+import { entryText, type MethodRow, methodTable, openedBy, type TablePolicy } from "../../src/policy/method-table.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
 
-/** A message of a client, and the row of the table that speaks of it. */
+/** A message of a client, and the entry of the table that speaks of it. */
 interface Sample {
-  row: RegExp;
+  entry: string;
   message: Record<string, unknown>;
-  /** For a row whose verdict is not that of all its messages. */
-  verdict?: "passes" | "refused";
+  /** What a row that goes by a list asks for in that list. */
+  subject?: string;
 }
 
-const TOOLS = [
-  "search_code",
-  "get_pull_request",
-  "delete_repo",
-  "update_issue",
-  "execute",
-  "system_exec",
-  "Search_code",
-];
+const ELSE = "anything else";
+const RESPONSES = "a client's responses";
+const TASK_IN_PARAMS = "a task in the params of any method";
+const UNKNOWN_TASK = "any other tasks/ method";
+const LISTEN = "subscriptions/listen without resource URIs and task ids";
+const LISTEN_URIS = "subscriptions/listen with resource URIs";
+const LISTEN_TASKS = "subscriptions/listen with task ids";
+
+const TOOLS = ["search_code", "delete_repo", "update_issue", "execute", "system_exec", "Search_code"];
+const PROMPTS = ["code_review", "Code_review", "greeting"];
+const URIS = ["mcp://logs/today", "mcp://logs/", "mcp://logs-evil/today", "file:///srv/repos/a", "file:///etc/passwd"];
 
 const SAMPLES: readonly Sample[] = [
-  ...["initialize", "ping", "server/discover", "logging/setLevel"].map((method) =>
-    request(/^initialize, ping/, method),
-  ),
+  ...["initialize", "ping", "server/discover", "logging/setLevel"].map((method) => request(method, method)),
   ...["initialized", "cancelled", "progress", "roots/list_changed"].map((name) =>
-    notification(/^notifications\/initialized/, `notifications/${name}`),
+    notification(`notifications/${name}`, `notifications/${name}`),
   ),
-  { row: /a client's responses/, message: { id: 3, result: { roots: [] } } },
-  { row: /a client's responses/, message: { id: "s-1", error: { code: -32601, message: "Method not found" } } },
+  { entry: RESPONSES, message: { id: 3, result: { roots: [{ uri: "file:///home/user/project" }] } } },
+  { entry: RESPONSES, message: { id: "s-1", error: { code: -32601, message: "Method not found" } } },
   ...["tools/list", "prompts/list", "resources/list", "resources/templates/list"].map((method) =>
-    request(/^tools\/list/, method),
+    request(method, method),
   ),
-  request(/^prompts\/get/, "prompts/get", { name: "greeting" }),
-  request(/^prompts\/get/, "completion/complete", { ref: { type: "ref/prompt", name: "greeting" }, argument: {} }),
-  ...["read", "subscribe", "unsubscribe"].map((name) =>
-    request(/^resources\/read/, `resources/${name}`, { uri: "file:///etc/passwd" }),
+  ...TOOLS.map((name) => request("tools/call", "tools/call", { name, arguments: {} }, name)),
+  ...PROMPTS.flatMap((name) => [
+    request("prompts/get", "prompts/get", { name }, name),
+    complete("completion/complete for a prompt", { type: "ref/prompt", name }, name),
+  ]),
+  ...URIS.flatMap((uri) => [
+    ...["resources/read", "resources/subscribe", "resources/unsubscribe", "skills/get"].map((method) =>
+      request(method, method, { uri }, uri),
+    ),
+    complete("completion/complete for a resource", { type: "ref/resource", uri }, uri),
+    complete("completion/complete for a resource", { type: "ref/resource", uri: uri.replace(/\/?$/, "/{name}") }, uri),
+    listen(LISTEN_URIS, { resourceSubscriptions: [uri] }, uri),
+    listen(LISTEN_URIS, { resourceSubscriptions: ["mcp://logs/a", uri] }, uri),
+  ]),
+  request(LISTEN, "subscriptions/listen"),
+  listen(LISTEN, { toolsListChanged: true }),
+  listen(LISTEN, { resourceSubscriptions: [], taskIds: [] }),
+  listen(LISTEN_TASKS, { taskIds: ["7"] }),
+  ...["tasks/get", "tasks/result", "tasks/update", "tasks/cancel", "tasks/list"].map((method) =>
+    request(method, method, { taskId: "7" }),
   ),
-  request(/^resources\/read/, "completion/complete", { ref: { type: "ref/resource", uri: "file:///a" }, argument: {} }),
-  request(/^subscriptions\/listen/, "subscriptions/listen"),
-  request(/^subscriptions\/listen/, "subscriptions/listen", { notifications: { toolsListChanged: true } }),
-  request(/^subscriptions\/listen/, "subscriptions/listen", {
-    notifications: { resourceSubscriptions: [], taskIds: [] },
-  }),
-  {
-    ...request(/^subscriptions\/listen/, "subscriptions/listen", { notifications: { resourceSubscriptions: ["a:b"] } }),
-    verdict: "refused",
-  },
-  {
-    ...request(/^subscriptions\/listen/, "subscriptions/listen", { notifications: { taskIds: ["7"] } }),
-    verdict: "refused",
-  },
-  ...["tasks/get", "tasks/list", "tasks/cancel", "tasks/result"].map((method) => request(/^tasks\/\*/, method)),
-  notification(/^tasks\/\*/, "notifications/tasks/status"),
-  request(/^tasks\/\*/, "tools/call", { name: "search_code", arguments: {}, task: { ttl: 1 } }),
-  request(/^tasks\/\*/, "ping", { task: {} }),
+  notification("notifications/tasks/status", "notifications/tasks/status"),
+  request(TASK_IN_PARAMS, "ping", { task: {} }),
+  request(TASK_IN_PARAMS, "tools/list", { task: { ttl: 1 } }),
+  ...["tasks/x", "tasks/", "tasks/Get"].map((method) => request(UNKNOWN_TASK, method, { taskId: "7" })),
   ...["skills/list", "vendor/x", "tools/search", "prompts/render", "Tools/Call", "rpc.discover"].map((method) =>
-    request(/^anything else/, method),
+    request(ELSE, method),
   ),
-  notification(/^anything else/, "notifications/message"),
+  request(ELSE, "vendor/x", { uri: "file:///srv/repos/a" }),
+  notification(ELSE, "notifications/message"),
 ];
 
+const CLOSED: TablePolicy = { tool_allowlist: [] };
+const FURTHER = ["skills/list", "vendor/x", "notifications/message"];
+
 const POLICIES: Readonly<Record<string, TablePolicy>> = {
-  "the standard's": { tool_allowlist: ["search_code", "get_pull_request"] },
-  "nothing listed": { tool_allowlist: [] },
+  "nothing listed": CLOSED,
+  "the standard's tools": { tool_allowlist: ["search_code", "get_pull_request"] },
   "flagged tools without an approval": { tool_allowlist: ["search_code", "delete_repo", "update_issue", "execute"] },
   "flagged tools alone": { tool_allowlist: ["delete_repo"] },
   "flagged tools with the approval off": { tool_allowlist: ["delete_repo", "execute"], approval: { mode: "off" } },
-  "further methods": {
-    tool_allowlist: ["search_code"],
-    method_allowlist: ["skills/list", "vendor/x", "notifications/message"],
+  prompts: { ...CLOSED, prompt_allowlist: ["code_review"] },
+  "an empty list of prompts": { ...CLOSED, prompt_allowlist: [] },
+  "a root": { ...CLOSED, resource_roots: ["mcp://logs/"] },
+  "several roots": { ...CLOSED, resource_roots: ["mcp://logs", "file:///srv/repos/"] },
+  "an empty list of roots": { ...CLOSED, resource_roots: [] },
+  tasks: { ...CLOSED, tasks: "allow" },
+  "tasks denied": { ...CLOSED, tasks: "deny" },
+  "further methods": { ...CLOSED, method_allowlist: FURTHER },
+  "skills/get without a root": { ...CLOSED, method_allowlist: ["skills/get"] },
+  "skills/get and a root": { ...CLOSED, method_allowlist: ["skills/get"], resource_roots: ["mcp://logs/"] },
+  "roots and tasks": { ...CLOSED, resource_roots: ["mcp://logs/"], tasks: "allow" },
+  "every member opened": {
+    tool_allowlist: ["search_code", "delete_repo"],
+    approval: { mode: "off" },
+    prompt_allowlist: ["code_review"],
+    resource_roots: ["mcp://logs/", "file:///srv/repos/"],
+    method_allowlist: [...FURTHER, "skills/get"],
+    tasks: "allow",
+    uri_traversal: "segment",
   },
 };
 
@@ -83,19 +105,13 @@ describe.each(Object.entries(POLICIES))("under the policy with %s", (_, policy) 
   const vm = Vm.load(MODULE);
   const plugin = vm.startPlugin(JSON.stringify(policy));
 
-  test.each(SAMPLES.map((sample) => [title(sample.message), sample] as const))("%s", (_title, sample) => {
-    const { method } = sample.message;
-    const listed = typeof method === "string" && policy.method_allowlist?.includes(method);
-    const row = rowOf(table, listed ? new RegExp(`(^|, )${method}(,|$)`) : sample.row);
-    const passes = (sample.verdict ?? row.verdict) === "passes";
-    expectVerdict(post(sample.message), passes, row);
-  });
-
-  test.each(TOOLS)("tools/call %s", (tool) => {
-    const row = rowOf(table, /^tools\/call/);
-    const passes = row.verdict === "by list" && (row.detail.split(";")[0] ?? "").split(", ").includes(tool);
-    expectVerdict(post({ id: 1, method: "tools/call", params: { name: tool, arguments: {} } }), passes, row);
-  });
+  test.each(SAMPLES.map((sample) => [`${sample.entry}: ${JSON.stringify(sample.message)}`, sample] as const))(
+    "%s",
+    (_title, sample) => {
+      const row = rowOf(table, entryOf(table, sample));
+      expectVerdict(post(sample.message), passes(row, sample.subject), row);
+    },
+  );
 
   function post(message: Record<string, unknown>): HttpStream {
     vm.logs.length = 0;
@@ -109,44 +125,74 @@ describe.each(Object.entries(POLICIES))("under the policy with %s", (_, policy) 
 
   function expectVerdict(stream: HttpStream, passes: boolean, row: MethodRow): void {
     const reason = stream.filterState.get("mcp_reason");
-    if (passes) {
-      expect([stream.filterState.get("mcp_decision"), reason]).toEqual(["allow", undefined]);
-      return;
-    }
-    expect(stream.filterState.get("mcp_decision")).toBe("refuse");
+    expect([stream.filterState.get("mcp_decision"), reason]).toEqual(
+      passes ? ["allow", undefined] : ["refuse", expect.any(String)],
+    );
+    if (passes || row.openedBy.length === 0) return;
     const opening = openedBy(reason ?? "");
-    expect(row.openedBy.split(", "), `reason ${reason}`).toContain(opening);
+    expect(row.openedBy, `reason ${reason}`).toContain(opening);
     expect(vm.logs.at(-1)?.message).toMatch(new RegExp(` opened_by=${opening}$`));
   }
 });
 
-test("each row of the table has a sample, and each method of a row", () => {
-  const sampled = SAMPLES.map(({ message }) => String(message.method));
-  for (const { methods } of methodTable({ tool_allowlist: [] })) {
-    expect(SAMPLES.some(({ row }) => row.test(methods)) || methods === "tools/call", methods).toBe(true);
-    for (const method of methods.match(/[a-z]+\/[a-zA-Z/_]+|^initialize|\bping\b/g) ?? []) {
-      const isSampled = [...sampled, "tools/call"].some((name) => `/${name}`.endsWith(`/${method}`));
-      expect(isSampled || method.endsWith("/"), `${methods}: ${method}`).toBe(true);
-    }
+test("each entry of the table has a sample", () => {
+  const everything = methodTable(POLICIES["every member opened"] ?? CLOSED).flatMap(({ entries }) => entries);
+  const sampled = new Set(SAMPLES.map(({ entry, message }) => (entry === ELSE ? message.method : entry)));
+  expect(everything.map(entryText).filter((entry) => entry !== ELSE && !sampled.has(entry))).toEqual([]);
+});
+
+test("by-list rows are asked for names that pass and for others", () => {
+  const table = methodTable(POLICIES["every member opened"] ?? CLOSED);
+  for (const row of table.filter(({ verdict }) => verdict === "by list")) {
+    const verdicts = SAMPLES.filter((sample) => row.entries.some((entry) => entryText(entry) === sample.entry)).map(
+      ({ subject }) => passes(row, subject),
+    );
+    expect(new Set(verdicts), row.entries.map(entryText).join()).toEqual(new Set([true, false]));
   }
 });
 
-function request(row: RegExp, method: string, params?: Record<string, unknown>): Sample {
-  return { row, message: { id: 1, method, ...(params && { params }) } };
+test("a root that breaks the URI rules is refused in a client's response, as the row says", () => {
+  const vm = Vm.load(MODULE);
+  const stream = vm.startPlugin(JSON.stringify(CLOSED)).openStream();
+  stream.requestHeaders({ ":method": "POST", ":path": "/mcp", "content-type": "application/json" }, false);
+  stream.requestBody('{"jsonrpc":"2.0","id":1,"result":{"roots":[{"uri":"file:///srv/../etc"}]}}', true);
+  expect(stream.filterState.get("mcp_reason")).toBe("uri_traversal");
+});
+
+/** Whether a row lets a message pass that asks for `subject`: a listed name, or a URI under a listed root. */
+function passes(row: MethodRow, subject = ""): boolean {
+  if (row.verdict !== "by list") return row.verdict === "passes";
+  return row.listed.some(
+    (listed) => subject === listed || (listed.includes("://") && subject.startsWith(listed.replace(/\/?$/, "/"))),
+  );
 }
 
-function notification(row: RegExp, method: string): Sample {
-  return { row, message: { method } };
+/** The entry of this table for a sample: a further method that is listed has its own. */
+function entryOf(table: readonly MethodRow[], { entry, message }: Sample): string {
+  const method = String(message.method);
+  const isListed = table.some(({ entries }) => entries.some((other) => entryText(other) === method));
+  if (entry === ELSE || entry === "skills/get") return isListed ? method : ELSE;
+  return entry;
 }
 
-function rowOf(table: readonly MethodRow[], pattern: RegExp): MethodRow {
-  const rows = table.filter(({ methods }) => pattern.test(methods));
-  expect(rows, String(pattern)).toHaveLength(1);
+function rowOf(table: readonly MethodRow[], entry: string): MethodRow {
+  const rows = table.filter(({ entries }) => entries.some((other) => entryText(other) === entry));
+  expect(rows, entry).toHaveLength(1);
   return rows[0]!;
 }
 
-/** A message as a test's name. */
-function title({ method, params, result }: Record<string, unknown>): string {
-  if (method === undefined) return result === undefined ? "an error for the server" : "a result for the server";
-  return params === undefined ? String(method) : `${method} ${JSON.stringify(params)}`;
+function request(entry: string, method: string, params?: Record<string, unknown>, subject?: string): Sample {
+  return { entry, message: { id: 1, method, ...(params && { params }) }, ...(subject !== undefined && { subject }) };
+}
+
+function complete(entry: string, ref: Record<string, unknown>, subject: string): Sample {
+  return request(entry, "completion/complete", { ref, argument: { name: "name", value: "a" } }, subject);
+}
+
+function listen(entry: string, notifications: Record<string, unknown>, subject?: string): Sample {
+  return request(entry, "subscriptions/listen", { notifications }, subject);
+}
+
+function notification(entry: string, method: string): Sample {
+  return { entry, message: { method } };
 }

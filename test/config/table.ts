@@ -11,6 +11,8 @@ export interface ConfigurationRow {
   log?: string;
   /** For a bad one: why the schema lets it pass, or is never asked. */
   schemaCannot?: string;
+  /** For a good one: why the schema warns all the same. */
+  schemaWarns?: string;
 }
 
 const NO_JSON = "a schema judges values, and the text is none";
@@ -18,14 +20,27 @@ const DUPLICATE = "a schema judges values, and a parser has dropped the first of
 const BYTES = "maxLength counts characters, the filter bytes of UTF-8";
 const DIGITS = "the filter reads numbers of at most 24 characters and 15 digits, a parser any number";
 const LONE_SURROGATE = "a parser takes an unpaired surrogate escape for a character";
+const DECODES = "a pattern sees the characters as they stand, the filter also what they decode to";
+const LOOKS = "a pattern knows no look-alikes";
+const NEVER_SENT = "no browser and no client sends it, so that the entry is idle";
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts";
 const LIMIT_MEMBERS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
 const TOOL = "a tool name of 1 to 256 bytes";
 const METHOD = "a method name of 1 to 128 bytes of printable ASCII";
+const PROMPT = "a prompt name of 1 to 256 bytes";
+const URI = "an absolute URI of 1 to 1024 bytes";
+const ORIGIN = "an origin like https://app.example (RFC 6454), 1 to 256 bytes";
+const HOST = "a host like mcp.example or mcp.example:8443, 1 to 256 bytes";
+const POINTER = "a JSON Pointer (RFC 6901) like /path or /files/-/name";
+const RULE = "uri, path, or an object with one of enum, max_bytes, uri_roots, path_roots";
+const NOT_NORMAL =
+  "expected an absolute URI in its normal form: lower-case scheme, no dot segments, no user information, query or fragment";
+const NOT_A_PATH = "expected an absolute path without dot segments";
+const NOT_A_POINTER = "expected a JSON Pointer (RFC 6901) of at most 8 reference tokens, with ~ only in ~0 and ~1";
 const PATH = "an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments";
 
 /** A configuration that is good but for what `members` adds to it. */
@@ -40,6 +55,11 @@ function withLimits(text: string): string {
 
 function good(name: string, text: string): ConfigurationRow {
   return { name, text, good: true };
+}
+
+/** A good one of which an editor says that it does nothing. */
+function idle(name: string, text: string): ConfigurationRow {
+  return { name, text, good: true, schemaWarns: NEVER_SENT };
 }
 
 function bad(name: string, text: string | Uint8Array, log?: string, schemaCannot?: string): ConfigurationRow {
@@ -65,7 +85,17 @@ const STANDARD: ConfigurationRow[] = [
     "every member at once",
     JSON.stringify({
       tool_allowlist: ["search_code"],
+      prompt_allowlist: ["code_review"],
+      resource_roots: ["file:///srv/repos/", "mcp://logs"],
       method_allowlist: ["skills/list"],
+      tasks: "allow",
+      uri_traversal: "segment",
+      argument_rules: [
+        { tool: "search_code", pointer: "/path", rule: "path" },
+        { tool: "search_code", pointer: "/repository", rule: { uri_roots: ["mcp://repos/"] } },
+      ],
+      allowed_origins: ["https://app.example"],
+      allowed_hosts: ["mcp.example"],
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -245,13 +275,6 @@ const ROOT: ConfigurationRow[] = [
 
 const LATER: ConfigurationRow[] = [
   ...[
-    ["prompt_allowlist", ["greeting"]],
-    ["resource_roots", ["file:///srv/repos/"]],
-    ["tasks", "allow"],
-    ["uri_traversal", "segment"],
-    ["argument_rules", []],
-    ["allowed_origins", []],
-    ["allowed_hosts", []],
     ["rules", []],
     ["identity", {}],
     ["audit", {}],
@@ -298,6 +321,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   request_headers: ["release", "hold"],
   request_body: ["whole"],
   direction: ["inbound", "both"],
+  tasks: ["deny", "allow"],
+  uri_traversal: ["literal", "segment"],
 };
 
 const WORD_ROWS: ConfigurationRow[] = Object.entries(WORDS).flatMap(([member, words]) => {
@@ -422,6 +447,461 @@ const METHODS: ConfigurationRow[] = [
       withMembers({ method_allowlist: ["vendor/x", method] }),
       "method_allowlist[1]: found a method of the built-in table, expected a further one: its own member opens it",
     ),
+  ),
+];
+
+/** What is the same for every list of names: its length, its types, its duplicates. */
+function nameList(member: string, what: string, most: number): ConfigurationRow[] {
+  const found = (value: unknown) => withMembers({ [member]: value });
+  return [
+    bad(`an empty string in ${member}`, found([""]), `${member}[0]: found the string "", expected ${what}`),
+    bad(
+      `${most + 1} bytes in ${member}`,
+      found(["x".repeat(most + 1)]),
+      `${member}[0]: found the string "${"x".repeat(64)}", expected ${what}`,
+    ),
+    bad(`a number in ${member}`, found([7]), `${member}[0]: found the number 7, expected ${what}`),
+    bad(`null in ${member}`, found([null]), `${member}[0]: found null, expected ${what}`),
+    bad(`a list in ${member}`, found([["a"]]), `${member}[0]: found a list, expected ${what}`),
+    bad(`an object in ${member}`, found([{}]), `${member}[0]: found an object, expected ${what}`),
+    bad(`null for ${member}`, found(null), `${member}: found null, expected a list of strings`),
+    bad(`a string for ${member}`, found("a"), `${member}: found the string "a", expected a list of strings`),
+    bad(`an object for ${member}`, found({}), `${member}: found an object, expected a list of strings`),
+    bad(`true for ${member}`, found(true), `${member}: found true, expected a list of strings`),
+  ];
+}
+
+const PROMPTS: ConfigurationRow[] = [
+  good("no prompts", withMembers({ prompt_allowlist: [] })),
+  good("prompts", withMembers({ prompt_allowlist: ["code_review", "größe", " a "] })),
+  good("a prompt name of 256 bytes", withMembers({ prompt_allowlist: ["x".repeat(256)] })),
+  good("16384 prompts", withMembers({ prompt_allowlist: names(16_384) })),
+  ...nameList("prompt_allowlist", PROMPT, 256),
+  bad(
+    "a prompt name of 258 bytes in 129 characters",
+    withMembers({ prompt_allowlist: ["ü".repeat(129)] }),
+    undefined,
+    BYTES,
+  ),
+  bad(
+    "a prompt twice",
+    withMembers({ prompt_allowlist: ["a", "a"] }),
+    "prompt_allowlist[1]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "16385 prompts",
+    withMembers({ prompt_allowlist: names(16_385) }),
+    "prompt_allowlist[16384]: the list has too many entries, expected at most 16384",
+  ),
+];
+
+/** URIs that are roots, wherever roots are named. */
+const URI_ROOTS = [
+  "file:///",
+  "file:///srv/repos",
+  "file:///srv/repos/",
+  "file:///srv/v1..v2/",
+  "file:///srv/.hidden/",
+  "file:///srv/na%C3%AFve/",
+  "file:///srv/größe/",
+  "file:///proc/self/",
+  "file:///C:/work/",
+  "mcp://logs",
+  "mcp://logs/",
+  "mcp://logs:8443/a",
+  "https://[::1]:8080/a/",
+  "urn:isbn:",
+  "urn:isbn:0451450523",
+  "ui://app/index.html",
+  "note:a;b=1,c",
+  "git+ssh://host/r",
+];
+
+/** Texts that are none, and why a pattern may think otherwise. */
+const NO_URI_ROOTS: readonly (readonly [string, string?])[] = [
+  ["srv/repos"],
+  ["/srv/repos"],
+  ["//host/a"],
+  ["*"],
+  [":a"],
+  ["1a://b"],
+  ["FILE:///srv/"],
+  ["File:///srv/"],
+  ["mCp://logs/"],
+  ["file:/srv/"],
+  ["file://srv/"],
+  ["file://localhost/srv/"],
+  ["file:srv"],
+  ["file://"],
+  ["file:////srv/"],
+  ["file:///srv//repos/"],
+  ["mcp://logs//"],
+  ["urn:a//b"],
+  ["file:///srv/../etc/"],
+  ["file:///srv/.."],
+  ["file:///srv/."],
+  ["file:///srv/./repos/"],
+  ["file:///srv/.../"],
+  ["mcp://../a"],
+  ["file:///srv/%2e%2e/etc/", DECODES],
+  ["file:///srv/.%2E/etc/", DECODES],
+  ["file:///srv/%252e%252e/", DECODES],
+  ["file:///srv/%2e/", DECODES],
+  ["file:///srv/..%2fetc/", DECODES],
+  ["file:///srv/a%00/", DECODES],
+  ["file:///srv/a%0a/", DECODES],
+  ["file:///srv/%c0%ae/", DECODES],
+  ["file:///srv/%ff/", DECODES],
+  ["file:///srv/\u2025/", LOOKS],
+  ["file:///srv/\uff0e\uff0e/", LOOKS],
+  ["file:///srv/.\u200b./", LOOKS],
+  ["file:///srv/a%/"],
+  ["file:///srv/%zz/"],
+  ["file:///srv/a b/"],
+  [" file:///srv/"],
+  ["file:///srv/ "],
+  ["file:///srv/\t/"],
+  ["file:///srv/\u007f/"],
+  ["file:///srv\\repos\\"],
+  ["file:///C|/work/"],
+  ['mcp://a/"b"'],
+  ["mcp://a/<b>"],
+  ["mcp://a/^b"],
+  ["mcp://a/`b`"],
+  ["mcp://{host}/a"],
+  ["mcp://logs/?a"],
+  ["mcp://logs/?"],
+  ["mcp://logs/#a"],
+  ["https://user@host/"],
+  ["https://user:secret@host/"],
+];
+
+const ROOTS: ConfigurationRow[] = [
+  good("no roots", withMembers({ resource_roots: [] })),
+  good("several roots", withMembers({ resource_roots: ["file:///srv/a/", "mcp://logs"] })),
+  good("a root of 1024 bytes", withMembers({ resource_roots: [`mcp://logs/${"a".repeat(1013)}`] })),
+  good("256 roots", withMembers({ resource_roots: names(256).map((name) => `mcp://${name}/`) })),
+  ...URI_ROOTS.map((root) => good(`the root ${root}`, withMembers({ resource_roots: [root] }))),
+  ...NO_URI_ROOTS.map(([text, schemaCannot]) =>
+    bad(
+      `the root ${JSON.stringify(text)}`,
+      withMembers({ resource_roots: ["mcp://logs/", text] }),
+      `resource_roots[1]: ${NOT_NORMAL}`,
+      schemaCannot,
+    ),
+  ),
+  ...nameList("resource_roots", URI, 1024),
+  bad(
+    "a root of 1026 bytes in 518 characters",
+    withMembers({ resource_roots: [`mcp://a/${"ü".repeat(509)}`] }),
+    undefined,
+    BYTES,
+  ),
+  bad(
+    "a root twice",
+    withMembers({ resource_roots: ["mcp://a/", "mcp://b/", "mcp://a/"] }),
+    "resource_roots[2]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "257 roots",
+    withMembers({ resource_roots: names(257).map((name) => `mcp://${name}/`) }),
+    "resource_roots: the list has too many entries, expected at most 256",
+  ),
+];
+
+const ARGUMENT = { tool: "read_file", pointer: "/path", rule: "path" };
+
+function argumentRules(...entries: unknown[]): string {
+  return withMembers({ argument_rules: entries });
+}
+
+const ARGUMENTS: ConfigurationRow[] = [
+  good("no argument rules", argumentRules()),
+  good("an argument rule", argumentRules(ARGUMENT)),
+  good("a rule about a tool that is not listed", argumentRules({ ...ARGUMENT, tool: "nobody" })),
+  good("two rules about one argument", argumentRules(ARGUMENT, { ...ARGUMENT, rule: { max_bytes: 100 } })),
+  good("the same rule twice", argumentRules(ARGUMENT, ARGUMENT)),
+  good("64 argument rules", argumentRules(...names(64).map((tool) => ({ ...ARGUMENT, tool })))),
+  good("a tool name of 256 bytes in a rule", argumentRules({ ...ARGUMENT, tool: "t".repeat(256) })),
+  ...[
+    "/a",
+    "/",
+    "//",
+    "/a/b/c/d/e/f/g/h",
+    "/files/-/name",
+    "/0/1",
+    "/~0~1",
+    "/a~1b",
+    "/größe",
+    "/a b",
+    "/\u0000",
+    `/${"p".repeat(1023)}`,
+  ].map((pointer) => good(`the pointer ${JSON.stringify(pointer)}`, argumentRules({ ...ARGUMENT, pointer }))),
+  ...[
+    "uri",
+    "path",
+    { enum: ["main"] },
+    { enum: ["a", "A", " ", "e".repeat(1024)] },
+    { max_bytes: 0 },
+    { max_bytes: 67_108_864 },
+    { uri_roots: ["mcp://logs/"] },
+    { path_roots: ["/"] },
+    { path_roots: ["/srv/repos", "/srv/docs/", "/srv/a..b", "/srv/a b", "/srv/größe", "/srv/a{b}"] },
+  ].map((rule) => good(`the rule ${JSON.stringify(rule).slice(0, 90)}`, argumentRules({ ...ARGUMENT, rule }))),
+  good("max_bytes 1e+03", argumentRules(ARGUMENT).replace('"path"}', '{"max_bytes":1e+03}}')),
+  good("16384 values of an enum", argumentRules({ ...ARGUMENT, rule: { enum: names(16_384) } })),
+  good(
+    "256 roots of an argument",
+    argumentRules({ ...ARGUMENT, rule: { uri_roots: names(256).map((name) => `mcp://${name}/`) } }),
+  ),
+  ...URI_ROOTS.map((root) => good(`uri_roots ${root}`, argumentRules({ ...ARGUMENT, rule: { uri_roots: [root] } }))),
+  ...NO_URI_ROOTS.map(([text, schemaCannot]) =>
+    bad(
+      `uri_roots ${JSON.stringify(text)}`,
+      argumentRules({ ...ARGUMENT, rule: { uri_roots: [text] } }),
+      `argument_rules[0].rule.uri_roots[0]: ${NOT_NORMAL}`,
+      schemaCannot,
+    ),
+  ),
+  ...(
+    [
+      ["srv/repos"],
+      ["./srv"],
+      ["*"],
+      ["C:\\work"],
+      ["file:///srv"],
+      ["/.."],
+      ["/srv/.."],
+      ["/srv/../etc"],
+      ["/srv/..;/etc"],
+      ["/srv\\..\\etc"],
+      ["/srv/.../"],
+      ["/srv/.. /etc"],
+      ["/srv/%2e%2e/etc", DECODES],
+      ["/srv/..%2fetc", DECODES],
+      ["/srv/%252e%252e/", DECODES],
+      ["/srv/a%00", DECODES],
+      ["/srv/%ff", DECODES],
+      ["/srv/\uff0e\uff0e/", LOOKS],
+      ["/srv/\n"],
+      ["/srv/\u007f/"],
+      ["/srv/ "],
+      [" /srv/"],
+    ] as const
+  ).map(([text, schemaCannot]) =>
+    bad(
+      `path_roots ${JSON.stringify(text)}`,
+      argumentRules({ ...ARGUMENT, rule: { path_roots: ["/srv", text] } }),
+      `argument_rules[0].rule.path_roots[1]: ${NOT_A_PATH}`,
+      schemaCannot,
+    ),
+  ),
+  bad(
+    "65 argument rules",
+    argumentRules(...names(65).map((tool) => ({ ...ARGUMENT, tool }))),
+    "argument_rules[64]: the list has too many entries, expected at most 64",
+  ),
+  bad(
+    "null for the argument rules",
+    withMembers({ argument_rules: null }),
+    "argument_rules: found null, expected a list of objects with tool, pointer and rule",
+  ),
+  bad(
+    "an object for the argument rules",
+    withMembers({ argument_rules: ARGUMENT }),
+    "argument_rules: found an object, expected a list of objects with tool, pointer and rule",
+  ),
+  bad(
+    "a string among the argument rules",
+    argumentRules(ARGUMENT, "uri"),
+    'argument_rules[1]: found the string "uri", expected an object with tool, pointer and rule',
+  ),
+  bad(
+    "a list among the argument rules",
+    argumentRules([]),
+    "argument_rules[0]: found a list, expected an object with tool, pointer and rule",
+  ),
+  bad("an empty argument rule", argumentRules({}), "argument_rules[0]: found no tool, expected a tool name"),
+  bad(
+    "a rule without a tool",
+    argumentRules({ pointer: "/a", rule: "uri" }),
+    "argument_rules[0]: found no tool, expected a tool name",
+  ),
+  bad(
+    "a rule without a pointer",
+    argumentRules({ tool: "a", rule: "uri" }),
+    "argument_rules[0]: found no pointer, expected a JSON Pointer like /path",
+  ),
+  bad(
+    "a rule without a rule",
+    argumentRules({ tool: "a", pointer: "/a" }),
+    "argument_rules[0]: found no rule, expected uri, path, or an object",
+  ),
+  bad(
+    "an unknown member of an argument rule",
+    argumentRules({ ...ARGUMENT, rules: "uri" }),
+    'argument_rules[0]: found the unknown member "rules", expected one of tool pointer rule; did you mean "rule"?',
+  ),
+  bad(
+    "tools instead of a tool",
+    argumentRules({ tools: ["a"], pointer: "/a", rule: "uri" }),
+    'argument_rules[0]: found the unknown member "tools", expected one of tool pointer rule; did you mean "tool"?',
+  ),
+  ...(
+    [
+      ["", 'the string ""'],
+      [7, "the number 7"],
+      [null, "null"],
+      [["a"], "a list"],
+    ] as const
+  ).flatMap(([value, found]) => [
+    bad(
+      `${JSON.stringify(value)} for the tool of a rule`,
+      argumentRules({ ...ARGUMENT, tool: value }),
+      `argument_rules[0].tool: found ${found}, expected ${TOOL}`,
+    ),
+    bad(
+      `${JSON.stringify(value)} for the pointer of a rule`,
+      argumentRules({ ...ARGUMENT, pointer: value }),
+      `argument_rules[0].pointer: found ${found}, expected ${POINTER}`,
+    ),
+    bad(
+      `${JSON.stringify(value)} for the rule of a rule`,
+      argumentRules({ ...ARGUMENT, rule: value }),
+      `argument_rules[0].rule: found ${found}, expected ${RULE}`,
+    ),
+  ]),
+  bad(
+    "a tool name of 257 bytes in a rule",
+    argumentRules({ ...ARGUMENT, tool: "t".repeat(257) }),
+    `argument_rules[0].tool: found the string "${"t".repeat(64)}", expected ${TOOL}`,
+  ),
+  ...["path", "a/b", "$.path", "#/path", "-"].map((pointer) =>
+    bad(
+      `the pointer ${pointer}, which begins without /`,
+      argumentRules({ ...ARGUMENT, pointer }),
+      `argument_rules[0].pointer: found the string "${pointer}", expected ${POINTER}`,
+    ),
+  ),
+  bad(
+    "a pointer of 1025 bytes",
+    argumentRules({ ...ARGUMENT, pointer: `/${"p".repeat(1024)}` }),
+    `argument_rules[0].pointer: found the string "/${"p".repeat(63)}", expected ${POINTER}`,
+  ),
+  ...["/~2", "/~", "/a~", "/~/b", "/a/b~c", "/1/2/3/4/5/6/7/8/9", "/a/b/c/d/e/f/g/h/"].map((pointer) =>
+    bad(
+      `the pointer ${pointer}`,
+      argumentRules({ ...ARGUMENT, pointer }),
+      `argument_rules[0].pointer: ${NOT_A_POINTER}`,
+    ),
+  ),
+  bad(
+    "a rule that is no word of ours",
+    argumentRules({ ...ARGUMENT, rule: "Path" }),
+    `argument_rules[0].rule: found the string "Path", expected ${RULE}`,
+  ),
+  bad(
+    "a rule that is true",
+    argumentRules({ ...ARGUMENT, rule: true }),
+    `argument_rules[0].rule: found true, expected ${RULE}`,
+  ),
+  bad(
+    "a rule that is an empty object",
+    argumentRules({ ...ARGUMENT, rule: {} }),
+    "argument_rules[0].rule: found an empty object, expected one of enum, max_bytes, uri_roots, path_roots",
+  ),
+  bad(
+    "a rule with two members",
+    argumentRules({ ...ARGUMENT, rule: { enum: ["a"], max_bytes: 5 } }),
+    "argument_rules[0].rule: found more than one member, expected exactly one",
+  ),
+  bad(
+    "a rule with an unknown member",
+    argumentRules({ ...ARGUMENT, rule: { path_root: ["/a"] } }),
+    'argument_rules[0].rule: found the unknown member "path_root", expected one of enum max_bytes uri_roots path_roots; did you mean "path_roots"?',
+  ),
+  bad(
+    "a rule with a pattern",
+    argumentRules({ ...ARGUMENT, rule: { pattern: "^a" } }),
+    'argument_rules[0].rule: found the unknown member "pattern", expected one of enum max_bytes uri_roots path_roots',
+  ),
+  ...["enum", "uri_roots", "path_roots"].flatMap((form) => {
+    const what = form === "enum" ? "a string of 1 to 1024 bytes" : "a root of 1 to 1024 bytes";
+    const place = `argument_rules[0].rule.${form}`;
+    const root = form === "uri_roots" ? "mcp://a/" : "/a";
+    const rule = (value: unknown) => argumentRules({ ...ARGUMENT, rule: { [form]: value } });
+    return [
+      bad(`an empty ${form}`, rule([]), `${place}: found an empty list, expected at least one string`),
+      bad(`${form} null`, rule(null), `${place}: found null, expected a list of strings`),
+      bad(`${form} as a string`, rule(root), `${place}: found the string "${root}", expected a list of strings`),
+      bad(`a number in ${form}`, rule([root, 1]), `${place}[1]: found the number 1, expected ${what}`),
+      bad(`an empty string in ${form}`, rule([""]), `${place}[0]: found the string "", expected ${what}`),
+      bad(`1025 bytes in ${form}`, rule([`${root}${"x".repeat(1025 - root.length)}`])),
+      bad(
+        `a string twice in ${form}`,
+        rule([root, root]),
+        `${place}[1]: found the same string a second time, expected distinct strings`,
+      ),
+    ];
+  }),
+  bad(
+    "16385 values of an enum",
+    argumentRules({ ...ARGUMENT, rule: { enum: names(16_385) } }),
+    "argument_rules[0].rule.enum[16384]: the list has too many entries, expected at most 16384",
+  ),
+  ...(
+    [
+      [-1, "the number -1"],
+      [1.5, "the number 1.5"],
+      [67_108_865, "the number 67108865"],
+      ["5", 'the string "5"'],
+      [null, "null"],
+      [[5], "a list"],
+    ] as const
+  ).map(([value, found]) =>
+    bad(
+      `max_bytes ${JSON.stringify(value)}`,
+      argumentRules({ ...ARGUMENT, rule: { max_bytes: value } }),
+      `argument_rules[0].rule.max_bytes: found ${found}, expected a whole number from 0 to 67108864`,
+    ),
+  ),
+];
+
+const SOURCES: ConfigurationRow[] = [
+  good("no origins", withMembers({ allowed_origins: [] })),
+  ...[
+    "https://app.example",
+    "http://localhost:5173",
+    "https://[::1]:8443",
+    "vscode-webview://1a2b3c",
+    `https://${"a".repeat(248)}`,
+  ].map((origin) => good(`the origin ${origin.slice(0, 40)}`, withMembers({ allowed_origins: [origin] }))),
+  ...["https://app.example/", "https://App.example", "*", "https://*.example", "app.example", "null"].map((origin) =>
+    idle(`the origin ${origin}`, withMembers({ allowed_origins: [origin] })),
+  ),
+  ...nameList("allowed_origins", ORIGIN, 256),
+  bad(
+    "an origin twice",
+    withMembers({ allowed_origins: ["https://a.example", "https://a.example"] }),
+    "allowed_origins[1]: found the same string a second time, expected distinct strings",
+  ),
+  ...["mcp.example", "mcp.example:8443", "MCP.Example", "localhost", "10.0.0.1:80", "[::1]", "[fe80::1]:8080"].map(
+    (host) => good(`the host ${host}`, withMembers({ allowed_hosts: [host] })),
+  ),
+  good("a host of 256 bytes", withMembers({ allowed_hosts: ["h".repeat(256)] })),
+  ...["https://mcp.example", "mcp.example/", "*.example", "*", "mcp.example:*", "::1"].map((host) =>
+    idle(`the host ${host}`, withMembers({ allowed_hosts: [host] })),
+  ),
+  ...nameList("allowed_hosts", HOST, 256),
+  bad(
+    "an empty list of hosts",
+    withMembers({ allowed_hosts: [] }),
+    "allowed_hosts: found an empty list, expected at least one host",
+  ),
+  bad(
+    "a host twice",
+    withMembers({ allowed_hosts: ["a.example", "a.example"] }),
+    "allowed_hosts[1]: found the same string a second time, expected distinct strings",
   ),
 ];
 
@@ -935,5 +1415,6 @@ function escaped(text: string): string {
 
 /** All rows. */
 export const CONFIGURATIONS: readonly ConfigurationRow[] = [
-  ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, METHODS, UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
+  ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
+  ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

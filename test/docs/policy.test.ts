@@ -44,10 +44,12 @@ test("limits: each member with its default and its range", () => {
   expect(rows).toEqual(limits.map(([name, limit]) => [name, limit.default, limit.minimum, limit.maximum]));
 });
 
-test("unguarded: each member of an entry", () => {
-  for (const name of Object.keys(policySchema.$defs.unguardedEntry.properties ?? {})) {
-    expect(section("unguarded")).toContain(`| \`${name}\` |`);
-  }
+test.each([
+  ["unguarded", policySchema.$defs.unguardedEntry],
+  ["argument_rules", policySchema.$defs.argumentRule],
+])("%s: each member of an entry", (member, entry) => {
+  expect(Object.keys(entry.properties ?? {})).toHaveLength(3);
+  for (const name of Object.keys(entry.properties ?? {})) expect(section(member)).toContain(`| \`${name}\` |`);
 });
 
 test("each member of the schema says in the editor what it is for", () => {

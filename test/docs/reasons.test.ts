@@ -5,7 +5,7 @@ import { projectPath } from "../../src/envoy/project.ts";
 
 /** What is known of one reason, in either place. */
 interface ReasonRow {
-  /** As in the page: a denial has 200 and, in parentheses, the status without a readable id. */
+  /** As in the page: a denial has 200 and, in parentheses, the status without a readable id; a fault has 400 with the id. */
   status: string;
   code: number;
   text: string;
@@ -52,13 +52,13 @@ function readSource(): Map<string, ReasonRow> {
     [...SOURCE.matchAll(/opensWith\(Reason\.(\w+), "([^"]+)"\)/g)].map(([, name, by]) => [name, by]),
   );
   const row =
-    /\b(malformed|denial)\(\s*Reason\.(\w+),\s*"(\w+)",\s*(\d+),\s*([A-Z_]+),\s*"([^"]*)"(?:,\s*"([^"]*)")?,?\s*\);/g;
+    /\b(malformed|denial|fault)\(\s*Reason\.(\w+),\s*"(\w+)",\s*(?:(\d+),\s*)?([A-Z_]+),\s*"([^"]*)"(?:,\s*"([^"]*)")?,?\s*\);/g;
   const rows = new Map<string, ReasonRow>();
   for (const [, kind, member = "", name = "", status = "", code, text = "", openedBy] of SOURCE.matchAll(row)) {
     if (member === "None") continue;
     expect(snakeCase(member), "the enum's member and its name").toBe(name);
     rows.set(name, {
-      status: kind === "denial" ? `200 (${status})` : status,
+      status: kind === "denial" ? `200 (${status})` : kind === "fault" ? "400 with the id" : status,
       code: codes.get(code) ?? 0,
       text,
       openedBy: opened.get(member) ?? (openedBy || undefined),
@@ -69,7 +69,8 @@ function readSource(): Map<string, ReasonRow> {
 
 /** The headings of the page with the line below them. */
 function readPage(): Map<string, ReasonRow> {
-  const entry = /^### `(\w+)`\n\nHTTP (\d+(?: \(\d+\))?) · code (-\d+) · "([^"]*)"(?: · opened by `([^`]+)`)?$/gm;
+  const entry =
+    /^### `(\w+)`\n\nHTTP (\d+(?: \(\d+\)| with the id)?) · code (-\d+) · "([^"]*)"(?: · opened by `([^`]+)`)?$/gm;
   const rows = new Map<string, ReasonRow>();
   for (const [, name = "", status = "", code, text = "", openedBy] of PAGE.matchAll(entry)) {
     expect(rows.has(name), `${name} stands there twice`).toBe(false);

@@ -1,9 +1,11 @@
-// Valid MCP messages of every method that a policy with nothing but `tool_allowlist` lets pass, of both eras, in every
-// spelling that JSON allows. A guard that refuses one of them is wrong.
+// Valid MCP messages of both eras in every spelling that JSON allows: those that a policy with nothing but
+// `tool_allowlist` lets pass, and, for a policy that opens more, all the others with the headers that the modern era wants.
+// A guard that refuses one of them is wrong.
 
 import fc from "fast-check";
 import {
   anyObjectText,
+  arrayText,
   type Member,
   numberText,
   objectText,
@@ -12,6 +14,7 @@ import {
   stringValue,
   whiteSpace,
 } from "./json-text.ts";
+import { harmlessUri } from "./uri.ts";
 
 /** A policy for these messages lists at least these tools, and none that begins with a flagged prefix. */
 export const LISTED_TOOLS = ["safe", "search_code", "get.pull/request", "\u00fcbersetzen", "two words"] as const;
@@ -202,3 +205,205 @@ export const messageBody: fc.Arbitrary<Uint8Array> = fc
 export const MESSAGE_METHODS: readonly string[] = [
   ...new Set([...LEGACY_REQUESTS, ...MODERN_REQUESTS, ...NOTIFICATIONS].map(({ name }) => name)),
 ];
+
+// --- Exchanges: a body with its headers, under a policy that opens more ---
+
+const LISTED_PROMPTS = ["greet", "caf\u00e9", "two words", "=?base64?Z3JlZXQ=?="] as const;
+const ROOT = "file:///docs/";
+
+/** The policy under which no exchange may be refused. */
+export const OPEN_POLICY = {
+  tool_allowlist: [...LISTED_TOOLS, " padded", "=?base64?c2FmZQ==?="],
+  prompt_allowlist: LISTED_PROMPTS,
+  resource_roots: [ROOT, "mcp://logs/"],
+  method_allowlist: ["vendor/x", "skills/list", "skills/get"],
+  tasks: "allow",
+} as const;
+
+export interface Exchange {
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
+}
+
+/** A method with all that its request needs, and what `Mcp-Name` has to say; absent: nothing. */
+interface Opened extends Method {
+  readonly mirrored?: string;
+}
+
+const uri = fc.oneof(harmlessUri(ROOT), harmlessUri("mcp://logs/"));
+const prompt = fc.constantFrom(...LISTED_PROMPTS);
+const taskId = stringValue(12);
+
+const answers: Member = [
+  "inputResponses",
+  object(
+    [],
+    [
+      ["a", emptyObject],
+      ["b", object([["roots", uri.chain((each) => arrayText([object([["uri", string(each)]])]))]])],
+    ],
+  ),
+];
+
+const completion = (ref: readonly Member[], value: Member[1]): readonly Member[] => [
+  ["ref", object(ref)],
+  [
+    "argument",
+    object([
+      ["name", stringText],
+      ["value", value],
+    ]),
+  ],
+];
+
+const templateOf = (text: string): string => text.replace(/[?#].*$/, "").replace(/\/?$/, "/{x}");
+
+const stringList = (values: fc.Arbitrary<string>): Member[1] =>
+  fc.array(values, { maxLength: 3 }).chain((list) => arrayText(list.map(string)));
+
+const BOTH_ERAS: readonly fc.Arbitrary<Opened>[] = [
+  fc.constantFrom(...OPEN_POLICY.tool_allowlist).map((tool) => ({
+    name: "tools/call",
+    required: [["name", string(tool)]],
+    perhaps: [["arguments", anyObjectText()], ["task", object([["ttl", numberText]])], answers],
+    mirrored: tool,
+  })),
+  prompt.map((name) => ({
+    name: "prompts/get",
+    required: [["name", string(name)]],
+    perhaps: [["arguments", anyObjectText(1)], answers],
+    mirrored: name,
+  })),
+  uri.map((each) => ({
+    name: "resources/read",
+    required: [["uri", string(each)]],
+    perhaps: [answers],
+    mirrored: each,
+  })),
+  fc.tuple(fc.constantFrom("resources/subscribe", "resources/unsubscribe", "skills/get"), uri).map(([name, each]) => ({
+    name,
+    required: [["uri", string(each)]],
+  })),
+  prompt.map((name) => ({
+    name: "completion/complete",
+    required: completion(
+      [
+        ["type", string("ref/prompt")],
+        ["name", string(name)],
+      ],
+      stringText,
+    ),
+    perhaps: [["context", anyObjectText(1)]],
+  })),
+  fc.tuple(uri, fc.constantFrom("", "a", "a/b", "a b", ".hidden", "v1.2", "100%", "\u6587")).map(([each, value]) => ({
+    name: "completion/complete",
+    required: completion(
+      [
+        ["type", string("ref/resource")],
+        ["uri", string(templateOf(each))],
+      ],
+      string(value),
+    ),
+  })),
+  fc.constant({
+    name: "subscriptions/listen",
+    required: [
+      [
+        "notifications",
+        object(
+          [],
+          [
+            ["toolsListChanged", boolean],
+            ["resourceSubscriptions", stringList(uri)],
+            ["taskIds", stringList(taskId)],
+          ],
+        ),
+      ],
+    ],
+  } satisfies Opened),
+  fc.tuple(fc.constantFrom("tasks/get", "tasks/update", "tasks/cancel"), taskId).map(([name, each]) => ({
+    name,
+    required: [["taskId", string(each)]],
+    perhaps: [answers],
+    mirrored: each,
+  })),
+  taskId.map((each) => ({ name: "tasks/result", required: [["taskId", string(each)]] })),
+  fc.constant({ name: "tasks/list", perhaps: [["cursor", stringText]] }),
+  uri.map((each) => ({
+    name: "vendor/x",
+    perhaps: [
+      ["uri", string(each)],
+      ["x", anyObjectText(1)],
+    ],
+  })),
+  fc.constantFrom(...listMethods),
+];
+
+const opened: fc.Arbitrary<Opened> = fc.oneof(...BOTH_ERAS);
+
+/** White space that RFC 9110 section 5.5 takes away from around a value. */
+const blanks: fc.Arbitrary<string> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant("") },
+  { weight: 1, arbitrary: fc.constantFrom(" ", "\t", "  ", " \t ") },
+);
+
+const headerName = (name: string): fc.Arbitrary<string> =>
+  fc.constantFrom(name, name.toLowerCase(), name.toUpperCase());
+
+const header = (name: string, value: fc.Arbitrary<string>): fc.Arbitrary<readonly [string, string]> =>
+  fc
+    .tuple(headerName(name), blanks, value, blanks)
+    .map(([field, before, text, after]) => [field, before + text + after] as const);
+
+const inBase64 = (value: string): string => `=?base64?${Buffer.from(value, "utf8").toString("base64")}?=`;
+
+/** A name as a header can carry it: visible ASCII literally or encoded, everything else encoded. */
+const nameValue = (value: string): fc.Arbitrary<string> => {
+  const isPlain = /^[!-~](?:[ -~]*[!-~])?$/.test(value) && !value.startsWith("=?base64?");
+  return isPlain ? fc.constantFrom(value, inBase64(value)) : fc.constant(inBase64(value));
+};
+
+/** Headers that say nothing about the message. */
+const strangers: fc.Arbitrary<readonly (readonly [string, string])[]> = fc.subarray([
+  ["mcp-param-region", "eu"],
+  ["mcp-param-region", "us"],
+  ["mcp-session-id", "s-1"],
+  ["traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+]);
+
+const asBody = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
+
+/** A modern request with its headers, in any order. */
+export const modernExchange: fc.Arbitrary<Exchange> = opened.chain((method) =>
+  fc
+    .tuple(
+      methodText(method, ["_meta", modernMeta], true, id),
+      header("MCP-Protocol-Version", fc.constant("2026-07-28")),
+      header("Mcp-Method", fc.constant(method.name)),
+      method.mirrored === undefined
+        ? fc.subarray([["mcp-name", "stray"] as const])
+        : header("Mcp-Name", nameValue(method.mirrored)).map((each) => [each]),
+      strangers,
+    )
+    .chain(([text, version, methodHeader, names, others]) => {
+      const headers = [version, methodHeader, ...names, ...others];
+      return fc
+        .shuffledSubarray([...headers.keys()], { minLength: headers.length })
+        .map((order) => ({ headers: order.map((index) => headers[index]!), body: asBody(text) }));
+    }),
+);
+
+/** The same methods from a legacy client, whose only header of the kind is the version that it has agreed on. */
+export const legacyExchange: fc.Arbitrary<Exchange> = opened.chain((method) =>
+  fc
+    .tuple(
+      methodText(method, ["_meta", legacyMeta], false, id),
+      fc.subarray(["MCP-Protocol-Version"]),
+      fc.constantFrom("2025-03-26", "2025-06-18", "2025-11-25"),
+      strangers,
+    )
+    .map(([text, names, version, others]) => ({
+      headers: [...names.map((name) => [name, version] as const), ...others],
+      body: asBody(text),
+    })),
+);

@@ -11,7 +11,9 @@ export type RequestReason =
   | "body_missing"
   | "body_too_large"
   | "content_type"
-  | "content_encoding";
+  | "content_encoding"
+  | "origin_not_allowed"
+  | "host_not_allowed";
 
 /** One HTTP request as a client sends it. */
 export interface HttpRequest {
@@ -34,8 +36,14 @@ export interface HttpRequest {
 
 /** What decides about a request besides the body's policy. */
 export interface RequestPolicy extends MessagePolicy {
+  readonly allowed_origins?: readonly string[];
+  /** Absent: any. */
+  readonly allowed_hosts?: readonly string[];
   readonly limits?: NonNullable<MessagePolicy["limits"]> & { readonly body_bytes?: number };
 }
+
+/** The `:authority` of a request whose headers have none. */
+export const HOST_DEFAULT = "mcp.example";
 
 export const BODY_BYTES_DEFAULT = 1_000_000;
 
@@ -55,6 +63,7 @@ function* findFaults(request: HttpRequest, policy: RequestPolicy): Generator<Req
   const hasBody = bodyFollows(request);
 
   if (isUpgrade(request, values)) yield "http_upgrade";
+  yield* sourceFaults(request, policy, values);
   if (BODILESS_METHODS.has(request.method)) {
     if (hasBody) yield "body_unexpected";
     return;
@@ -76,7 +85,7 @@ function* findFaults(request: HttpRequest, policy: RequestPolicy): Generator<Req
   const declared = values("content-length").map(Number);
   if (declared.some((length) => length > cap)) yield "body_too_large";
   if (request.body.length <= cap) {
-    yield* faults(request.body, policy);
+    yield* faults(request.body, policy, request.headers);
     return;
   }
   // The body is refused where it crosses the cap; only what is final before that point may come first.
@@ -85,6 +94,24 @@ function* findFaults(request: HttpRequest, policy: RequestPolicy): Generator<Req
     if (reason === "batch" || reason === "near_name" || (reason.startsWith("json_") && reason !== "json_incomplete"))
       yield reason;
   }
+}
+
+/** DNS rebinding (MCP, Streamable HTTP, "Security warning"): a browser says on whose behalf it asks, and whom. */
+function* sourceFaults(
+  request: HttpRequest,
+  { allowed_origins: allowedOrigins = [], allowed_hosts: allowedHosts }: RequestPolicy,
+  values: (name: string) => readonly string[],
+): Generator<RequestReason> {
+  const origins = values("origin");
+  // The answer to a preflight is the server's; the request behind it comes with its origin again.
+  if (request.method !== "OPTIONS" && origins.length > 0) {
+    if (origins.length > 1 || !allowedOrigins.includes(origins[0]!)) yield "origin_not_allowed";
+  }
+  if (allowedHosts === undefined) return;
+  // RFC 3986 section 3.2.2: hosts have no case. An entry without a port stands for any.
+  const [host = ""] = [...values(":authority"), ...values("host"), HOST_DEFAULT].map((name) => name.toLowerCase());
+  const listed = allowedHosts.map((name) => name.toLowerCase());
+  if (!listed.includes(host) && !listed.includes(host.replace(/:[0-9]+$/, ""))) yield "host_not_allowed";
 }
 
 /** Whether anything follows the headers. A declared length of 0 ends the request with them, an empty chunked body not. */

@@ -4,9 +4,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HOSTILE_FAMILIES } from "../generators/hostile.ts";
-import { LISTED_TOOLS, MESSAGE_KINDS, MESSAGE_METHODS, messageBody } from "../generators/message.ts";
+import {
+  LISTED_TOOLS,
+  legacyExchange,
+  MESSAGE_KINDS,
+  MESSAGE_METHODS,
+  messageBody,
+  modernExchange,
+  OPEN_POLICY,
+} from "../generators/message.ts";
 import { mutatedBody } from "../generators/mutate.ts";
+import { climbingUri, harmlessUri } from "../generators/uri.ts";
 import { faults, type MessagePolicy } from "./message.ts";
+import { isUnderRoot, uriFaults } from "./uri.ts";
 
 const POLICY: MessagePolicy = { tool_allowlist: LISTED_TOOLS };
 
@@ -28,6 +38,37 @@ describe("a generated message is allowed", () => {
         expect([...faults(body, POLICY)]).toEqual([]);
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe("a generated exchange is allowed under the open policy", () => {
+  test.each(Object.entries({ "modern era": modernExchange, "legacy era": legacyExchange }))("%s", (_era, exchange) => {
+    fc.assert(
+      fc.property(exchange, ({ headers, body }) => {
+        expect([...faults(body, OPEN_POLICY, headers)]).toEqual([]);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+describe.each(["file:///docs/", "mcp://logs/", "https://h:8080/a/b/"])("generated URIs under %s", (root) => {
+  test.each(["literal", "segment"] as const)("harmless ones pass, %s", (traversal) => {
+    fc.assert(
+      fc.property(harmlessUri(root), (uri) => {
+        expect([...uriFaults(uri, traversal, "uri"), isUnderRoot(root, uri)]).toEqual([true]);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test.each(["literal", "segment"] as const)("climbing ones are refused, %s", (traversal) => {
+    fc.assert(
+      fc.property(climbingUri(root), (uri) => {
+        expect([...uriFaults(uri, traversal, "uri")]).not.toEqual([]);
+      }),
+      { numRuns: 2000 },
     );
   });
 });

@@ -2,10 +2,15 @@
 // in plain code. The filter decides while it reads and may meet two faults of one body in another order, so `faults`
 // gives every reason that would be justified, and `messageVerdict` the first in the order of this file.
 
+import { type ArgumentRule, brokenRules } from "./argument-rules.ts";
+import { type Headers, type MirrorReason, mirrorFaults } from "./mirror.ts";
 import { type JsonErrorName, type JsonEvent, readStrictJson, type StrictLimits } from "./strict-json.ts";
+import { isTemplateUnderRoot, isUnderRoot, type UriForm, type UriReason, type UriTraversal, uriFaults } from "./uri.ts";
 
 export type MessageReason =
   | JsonErrorName
+  | MirrorReason
+  | UriReason
   | "near_name"
   | "jsonrpc_version"
   | "message_mixed"
@@ -19,12 +24,18 @@ export type MessageReason =
   | "prompt_not_listed"
   | "resource_not_listed"
   | "task_denied"
-  | "approval_not_configured";
+  | "approval_not_configured"
+  | "argument_not_allowed";
 
 /** The members of the plugin configuration that decide about a body. */
 export interface MessagePolicy {
   readonly tool_allowlist: readonly string[];
   readonly method_allowlist?: readonly string[];
+  readonly prompt_allowlist?: readonly string[];
+  readonly resource_roots?: readonly string[];
+  readonly tasks?: "deny" | "allow";
+  readonly uri_traversal?: UriTraversal;
+  readonly argument_rules?: readonly ArgumentRule[];
   readonly approval?: { readonly mode: "off" };
   readonly limits?: {
     readonly depth?: number;
@@ -37,16 +48,17 @@ export interface MessagePolicy {
 export type Verdict = { readonly verdict: "allow" } | { readonly verdict: "refuse"; readonly reason: MessageReason };
 
 /** The verdict on a whole body under a policy, with the first reason in the order of the rules. */
-export function messageVerdict(body: Uint8Array, policy: MessagePolicy): Verdict {
-  const [reason] = faults(body, policy);
+export function messageVerdict(body: Uint8Array, policy: MessagePolicy, headers?: Headers): Verdict {
+  const [reason] = faults(body, policy, headers);
   return reason === undefined ? { verdict: "allow" } : { verdict: "refuse", reason };
 }
 
 /**
  * Every reason for which this body may be refused under this policy, in the order of the rules; empty if it must pass.
  * Of a body that is not JSON of our language nothing else can be said, except that a near name stood before the error.
+ * Without headers nothing is said about what headers and body must agree on.
  */
-export function faults(body: Uint8Array, policy: MessagePolicy): Set<MessageReason> {
+export function faults(body: Uint8Array, policy: MessagePolicy, headers?: Headers): Set<MessageReason> {
   const reading = readStrictJson(body, strictLimits(policy));
   const nearNames: readonly MessageReason[] = hasNearName(reading.events) ? ["near_name"] : [];
   if (!reading.ok) return new Set([reading.error, ...nearNames]);
@@ -54,6 +66,8 @@ export function faults(body: Uint8Array, policy: MessagePolicy): Set<MessageReas
   return new Set([
     ...nearNames,
     ...envelopeFaults(message, rawId(body, reading.events)),
+    ...(headers === undefined ? [] : mirrorFaults(message, headers)),
+    ...answerFaults(message, policy),
     ...methodFaults(message, policy),
   ]);
 }
@@ -86,12 +100,18 @@ function strictLimits({ limits = {} }: MessagePolicy): Partial<StrictLimits> {
 interface Place {
   readonly known: readonly string[];
   readonly inner: ReadonlyMap<string, Place>;
+  /** What stands under names that the server chose. */
+  readonly others?: Place;
+  /** What the elements are when the value is an array. */
+  readonly elements?: Place;
 }
 
 const place = (known: readonly string[], inner: readonly (readonly [string, Place])[] = []): Place => ({
   known,
   inner: new Map(inner),
 });
+
+const listOf = (elements: Place): Place => ({ ...place([]), elements });
 
 const META = place([
   "io.modelcontextprotocol/protocolVersion",
@@ -111,6 +131,11 @@ const NOTIFICATIONS = place([
   "resourcesListChanged",
 ]);
 
+const ARGUMENT = place(["name", "value"]);
+
+/** What a client answers to its server: the value of `result`, and each of those of `inputResponses`. */
+const ANSWER = place(["roots"], [["roots", listOf(place(["uri"]))]]);
+
 const PARAMS = place(
   [
     ...["name", "uri", "arguments", "_meta", "cursor", "ref", "argument", "context", "task", "taskId", "notifications"],
@@ -121,10 +146,18 @@ const PARAMS = place(
     ["_meta", META],
     ["ref", REF],
     ["notifications", NOTIFICATIONS],
+    ["argument", ARGUMENT],
+    ["inputResponses", { ...place([]), others: ANSWER }],
   ],
 );
 
-const ENVELOPE = place(["jsonrpc", "id", "method", "params", "result", "error"], [["params", PARAMS]]);
+const ENVELOPE = place(
+  ["jsonrpc", "id", "method", "params", "result", "error"],
+  [
+    ["params", PARAMS],
+    ["result", ANSWER],
+  ],
+);
 
 /**
  * A member name as the most lenient reader compares it: ASCII letters without case, the two other characters that
@@ -146,18 +179,27 @@ function trimControls(name: string): string {
 const isNear = (known: readonly string[], name: string): boolean =>
   !known.includes(name) && known.some((member) => foldName(member) === foldName(name));
 
+/** The elements of the array that begins in `around`, as the value of the member `next`. */
+function arrayOf(around: { readonly isArray: boolean } | undefined, next: Place | undefined): Place | undefined {
+  return around?.isArray ? undefined : next?.elements;
+}
+
 /** Looks at the events and not at the parsed object, so that a body that is not JSON is seen up to its error. */
 function hasNearName(events: readonly JsonEvent[]): boolean {
-  /** What each open container is in the protocol; nothing for arrays, arguments and the like. */
-  const open: (Place | undefined)[] = [];
+  /** What each open container is in the protocol; nothing for most arrays, arguments and the like. */
+  const open: { readonly place: Place | undefined; readonly isArray: boolean }[] = [];
   let next: Place | undefined = ENVELOPE;
   for (const [, kind, text] of events) {
     if (kind === "key") {
-      const here = open.at(-1);
+      const here = open.at(-1)?.place;
       if (here !== undefined && isNear(here.known, text)) return true;
-      next = here?.inner.get(text);
+      next = here?.inner.get(text) ?? here?.others;
     } else if (kind === "object_start" || kind === "array_start") {
-      open.push(kind === "object_start" ? next : undefined);
+      const around = open.at(-1);
+      const here: Place | undefined = around?.isArray ? around.place : next;
+      open.push(
+        kind === "object_start" ? { place: here, isArray: false } : { place: arrayOf(around, next), isArray: true },
+      );
       next = undefined;
     } else if (kind === "object_end" || kind === "array_end") {
       open.pop();
@@ -241,42 +283,73 @@ function* methodFaults(message: JsonObject, policy: MessagePolicy): Generator<Me
   const { method } = message;
   if (typeof method !== "string" || !METHOD.test(method)) return;
   const params = objectMember(message, "params");
+  const tasksAllowed = policy.tasks === "allow";
 
   if (method === "tools/call") yield* toolNameFaults(params.name, policy);
-  if (has(params, "task")) yield "task_denied";
+  if (has(params, "task") && !tasksAllowed) yield "task_denied";
+  if (has(params, "inputResponses") && !isObject(params.inputResponses)) yield "params_invalid";
 
   switch (method) {
     case "tools/call":
       if (has(params, "arguments") && !isObject(params.arguments)) yield "params_invalid";
       if (needsApproval(params.name, policy)) yield "approval_not_configured";
+      if (breaksArgumentRule(params, policy)) yield "argument_not_allowed";
       return;
     case "prompts/get":
-      yield* unlisted(params.name, "prompt_not_listed");
+      if (has(params, "arguments") && !isObject(params.arguments)) yield "params_invalid";
+      yield* promptFaults(params.name, policy);
       return;
     case "completion/complete":
-      yield* completionFaults(objectMember(params, "ref"));
+      yield* completionFaults(params, policy);
       return;
     case "resources/read":
     case "resources/subscribe":
     case "resources/unsubscribe":
-      yield* unlisted(params.uri, "resource_not_listed");
+      yield* resourceFaults(params.uri, policy);
       return;
     case "subscriptions/listen":
-      yield* listenFaults(params);
-      return;
-    case "notifications/tasks/status":
-      yield "task_denied";
+      yield* listenFaults(params, policy);
       return;
   }
-  if (method.startsWith("tasks/")) yield "task_denied";
-  else if (!PASSING_METHODS.has(method) && !policy.method_allowlist?.includes(method)) yield "method_not_listed";
+  if (TASK_METHODS.has(method) || method.startsWith("tasks/")) {
+    if (!tasksAllowed) yield "task_denied";
+    else if (TASK_METHODS.get(method) && typeof params.taskId !== "string") yield "params_invalid";
+    else if (!TASK_METHODS.has(method)) yield "method_not_listed";
+  } else if (!PASSING_METHODS.has(method)) {
+    if (!policy.method_allowlist?.includes(method)) yield "method_not_listed";
+    else if (method === "skills/get") yield* resourceFaults(params.uri, policy);
+    else if (typeof params.uri === "string") yield* uriRules(params.uri, policy, "uri");
+  }
+}
+
+/** The methods about tasks that MCP knows, and whether each names one. */
+const TASK_METHODS: ReadonlyMap<string, boolean> = new Map([
+  ["tasks/get", true],
+  ["tasks/result", true],
+  ["tasks/update", true],
+  ["tasks/cancel", true],
+  ["tasks/list", false],
+  ["notifications/tasks/status", false],
+]);
+
+/** The client's own roots, which it tells a server that asks: the URI rules hold, but no list. */
+function* answerFaults(message: JsonObject, policy: MessagePolicy): Generator<MessageReason> {
+  const responses = objectMember(objectMember(message, "params"), "inputResponses");
+  for (const answer of [message.result, ...Object.values(responses)]) {
+    if (!isObject(answer) || !has(answer, "roots") || !Array.isArray(answer.roots)) continue;
+    for (const root of answer.roots) {
+      if (isObject(root) && has(root, "uri") && typeof root.uri === "string") yield* uriRules(root.uri, policy, "uri");
+    }
+  }
 }
 
 function* toolNameFaults(name: unknown, policy: MessagePolicy): Generator<MessageReason> {
   if (typeof name !== "string") yield "params_invalid";
-  else if (Buffer.byteLength(name, "utf8") > NAME_BYTES_MAX || !policy.tool_allowlist.includes(name))
-    yield "tool_not_listed";
+  else if (!isListed(name, policy.tool_allowlist)) yield "tool_not_listed";
 }
+
+const isListed = (name: string, list: readonly string[] = []): boolean =>
+  Buffer.byteLength(name, "utf8") <= NAME_BYTES_MAX && list.includes(name);
 
 function needsApproval(name: unknown, policy: MessagePolicy): boolean {
   return (
@@ -286,25 +359,60 @@ function needsApproval(name: unknown, policy: MessagePolicy): boolean {
   );
 }
 
-/** There is no list of these names or URIs yet: each is refused, and one that is no string also for being none. */
-function* unlisted(name: unknown, reason: MessageReason): Generator<MessageReason> {
-  yield reason;
+function breaksArgumentRule(params: JsonObject, policy: MessagePolicy): boolean {
+  const { argument_rules: rules = [], uri_traversal: traversal = "literal" } = policy;
+  const { name } = params;
+  if (typeof name !== "string" || !has(params, "arguments")) return false;
+  return brokenRules(rules, name, params.arguments, traversal).length > 0;
+}
+
+function* promptFaults(name: unknown, policy: MessagePolicy): Generator<MessageReason> {
   if (typeof name !== "string") yield "params_invalid";
+  else if (!isListed(name, policy.prompt_allowlist)) yield "prompt_not_listed";
 }
 
-function completionFaults(ref: JsonObject): Iterable<MessageReason> {
-  if (ref.type === "ref/prompt") return unlisted(ref.name, "prompt_not_listed");
-  if (ref.type === "ref/resource") return unlisted(ref.uri, "resource_not_listed");
-  return ["params_invalid"];
+const uriRules = (text: string, policy: MessagePolicy, form: UriForm): Iterable<UriReason> =>
+  uriFaults(text, policy.uri_traversal ?? "literal", form);
+
+/** Without roots every resource is unlisted, and nothing is said about its spelling. */
+function* resourceFaults(uri: unknown, policy: MessagePolicy): Generator<MessageReason> {
+  const roots = policy.resource_roots ?? [];
+  if (typeof uri !== "string") yield "params_invalid";
+  else {
+    if (roots.length > 0) yield* uriRules(uri, policy, "uri");
+    if (!roots.some((root) => isUnderRoot(root, uri))) yield "resource_not_listed";
+  }
 }
 
-function* listenFaults(params: JsonObject): Generator<MessageReason> {
+function* completionFaults(params: JsonObject, policy: MessagePolicy): Generator<MessageReason> {
+  const ref = objectMember(params, "ref");
+  const argument = objectMember(params, "argument");
+  if (has(argument, "value") && typeof argument.value !== "string") yield "params_invalid";
+  if (ref.type === "ref/prompt") {
+    yield* promptFaults(ref.name, policy);
+    return;
+  }
+  const roots = policy.resource_roots ?? [];
+  const { uri } = ref;
+  if (ref.type !== "ref/resource" || typeof uri !== "string") {
+    yield "params_invalid";
+    return;
+  }
+  if (roots.length > 0) yield* uriRules(uri, policy, "template");
+  if (!roots.some((root) => isTemplateUnderRoot(root, uri))) yield "resource_not_listed";
+  // The value is put into the template, perhaps where slashes are allowed.
+  if (typeof argument.value === "string" && argument.value !== "") yield* uriRules(argument.value, policy, "path");
+}
+
+function* listenFaults(params: JsonObject, policy: MessagePolicy): Generator<MessageReason> {
   if (has(params, "notifications") && !isObject(params.notifications)) yield "params_invalid";
   const filter = objectMember(params, "notifications");
-  const asksFor = (name: string): boolean => {
+  const list = (name: string): readonly unknown[] | undefined => {
     const value = filter[name];
-    return has(filter, name) && !(Array.isArray(value) && value.length === 0);
+    return has(filter, name) ? (Array.isArray(value) ? value : undefined) : [];
   };
-  if (asksFor("resourceSubscriptions")) yield "resource_not_listed";
-  if (asksFor("taskIds")) yield "task_denied";
+  const [uris, taskIds] = [list("resourceSubscriptions"), list("taskIds")];
+  for (const uri of uris ?? [undefined]) yield* resourceFaults(uri, policy);
+  if (taskIds?.length !== 0 && policy.tasks !== "allow") yield "task_denied";
+  if (taskIds === undefined || taskIds.some((id) => typeof id !== "string")) yield "params_invalid";
 }

@@ -1,88 +1,167 @@
 import { describe, expect, test } from "vitest";
-import { type MethodRow, methodTable, openedBy, policyNotes, type TablePolicy } from "../../src/policy/method-table.ts";
+import {
+  entryText,
+  type MethodRow,
+  methodTable,
+  openedBy,
+  policyNotes,
+  renderMethodTable,
+  type TablePolicy,
+  verdictText,
+} from "../../src/policy/method-table.ts";
 
-function row(policy: TablePolicy, methods: RegExp): MethodRow {
-  const found = methodTable(policy).filter((candidate) => methods.test(candidate.methods));
-  expect(found, `rows for ${methods}`).toHaveLength(1);
+function row(policy: TablePolicy, entry: string): MethodRow {
+  const found = methodTable(policy).filter(({ entries }) => entries.some((other) => entryText(other) === entry));
+  expect(found, `rows for ${entry}`).toHaveLength(1);
   return found[0]!;
 }
 
 describe("the standard's two-line policy", () => {
   const policy = { tool_allowlist: ["search_code", "get_pull_request"] };
 
-  test.each([/^initialize, ping/, /^notifications\/initialized/, /^tools\/list/, /^subscriptions\/listen/])(
-    "%s passes",
-    (methods) => {
-      expect(row(policy, methods).verdict).toBe("passes");
-    },
-  );
+  test.each([
+    "initialize",
+    "notifications/initialized",
+    "a client's responses",
+    "tools/list",
+    "subscriptions/listen without resource URIs and task ids",
+  ])("%s passes", (entry) => {
+    expect(row(policy, entry)).toMatchObject({ verdict: "passes", openedBy: [] });
+  });
 
   test("tools/call goes by the list, which it shows", () => {
-    expect(row(policy, /^tools\/call/)).toMatchObject({
-      verdict: "by list",
-      detail: "search_code, get_pull_request",
-      openedBy: "tool_allowlist",
-    });
+    expect(row(policy, "tools/call")).toMatchObject({ verdict: "by list", openedBy: ["tool_allowlist"] });
+    expect(verdictText(row(policy, "tools/call"))).toBe("by list: search_code, get_pull_request");
   });
 
   test.each([
-    [/^prompts\/get/, "prompt_allowlist"],
-    [/^resources\/read/, "resource_roots"],
-    [/^tasks\//, "tasks"],
-    [/^anything else/, "method_allowlist"],
-  ])("%s is refused and says what would open it", (methods, openedBy) => {
-    expect(row(policy, methods)).toMatchObject({ verdict: "refused", openedBy });
+    ["prompts/get", "prompt_allowlist"],
+    ["completion/complete for a prompt", "prompt_allowlist"],
+    ["resources/read", "resource_roots"],
+    ["completion/complete for a resource", "resource_roots"],
+    ["subscriptions/listen with resource URIs", "resource_roots"],
+    ["tasks/get", "tasks"],
+    ["subscriptions/listen with task ids", "tasks"],
+    ["anything else", "method_allowlist"],
+  ])("%s is refused and says what would open it", (entry, openedBy) => {
+    expect(row(policy, entry)).toMatchObject({ verdict: "refused", openedBy: [openedBy] });
   });
 
-  test("no method stands in two rows", () => {
-    const methods = methodTable(policy).map((candidate) => candidate.methods);
-    expect(new Set(methods).size).toBe(methods.length);
+  test("nothing opens a tasks/ method that no revision has", () => {
+    expect(row(policy, "any other tasks/ method")).toMatchObject({ verdict: "refused", openedBy: [] });
+    expect(row({ ...policy, tasks: "allow" }, "any other tasks/ method").verdict).toBe("refused");
+  });
+
+  test("no entry stands in two rows", () => {
+    const entries = methodTable(policy).flatMap((candidate) => candidate.entries.map(entryText));
+    expect(new Set(entries).size).toBe(entries.length);
   });
 });
 
-test("an empty or absent list refuses every tool", () => {
-  expect(row({ tool_allowlist: [] }, /^tools\/call/).verdict).toBe("refused");
-  expect(row({}, /^tools\/call/).verdict).toBe("refused");
+test("an empty or absent list refuses everything that goes by it", () => {
+  for (const entry of ["tools/call", "prompts/get", "resources/read"]) {
+    expect(row({ tool_allowlist: [], prompt_allowlist: [], resource_roots: [] }, entry).verdict).toBe("refused");
+    expect(row({}, entry).verdict).toBe("refused");
+  }
+});
+
+test("prompts, roots and tasks open their rows", () => {
+  const policy = { prompt_allowlist: ["code_review"], resource_roots: ["mcp://logs/"], tasks: "allow" };
+  expect(verdictText(row(policy, "prompts/get"))).toBe("by list: code_review");
+  expect(verdictText(row(policy, "subscriptions/listen with resource URIs"))).toBe("by list: mcp://logs/");
+  expect(row(policy, "tasks/list").verdict).toBe("passes");
 });
 
 describe("tools that change things", () => {
   test("are listed in vain without an approval", () => {
-    expect(row({ tool_allowlist: ["echo", "delete_repo"] }, /^tools\/call/)).toMatchObject({
-      verdict: "by list",
-      detail: "echo; listed, but refused without approval: delete_repo",
-      openedBy: "tool_allowlist, approval",
-    });
+    const tools = row({ tool_allowlist: ["echo", "delete_repo"] }, "tools/call");
+    expect(verdictText(tools)).toBe("by list: echo; listed, but refused without approval: delete_repo");
+    expect(tools.openedBy).toEqual(["tool_allowlist", "approval"]);
   });
 
   test("alone on the list leave nothing open", () => {
-    expect(row({ tool_allowlist: ["update_issue", "execute"] }, /^tools\/call/).verdict).toBe("refused");
+    expect(row({ tool_allowlist: ["update_issue", "execute"] }, "tools/call").verdict).toBe("refused");
   });
 
   test("pass by the written decision to do without an approval", () => {
     const policy = { tool_allowlist: ["delete_repo"], approval: { mode: "off" } };
-    expect(row(policy, /^tools\/call/)).toMatchObject({ verdict: "by list", detail: "delete_repo" });
+    expect(verdictText(row(policy, "tools/call"))).toBe("by list: delete_repo");
   });
 
   test("are told by the prefix, in small letters only, as the filter does", () => {
-    expect(row({ tool_allowlist: ["Delete_repo", "undelete"] }, /^tools\/call/).detail).toBe("Delete_repo, undelete");
+    expect(row({ tool_allowlist: ["Delete_repo", "undelete"] }, "tools/call").listed).toEqual([
+      "Delete_repo",
+      "undelete",
+    ]);
   });
 });
 
-test("further methods get a row of their own above the rest", () => {
-  const rows = methodTable({ tool_allowlist: [], method_allowlist: ["skills/list", "vendor/x"] });
-  expect(rows.at(-2)).toMatchObject({ methods: "skills/list, vendor/x", verdict: "passes" });
-  expect(rows.at(-1)).toMatchObject({ methods: "anything else", verdict: "refused" });
+describe("further methods", () => {
+  test("get a row of their own above the rest", () => {
+    const rows = methodTable({ tool_allowlist: [], method_allowlist: ["skills/list", "vendor/x"] });
+    expect(rows.at(-2)?.entries.map(entryText)).toEqual(["skills/list", "vendor/x"]);
+    expect(rows.at(-2)?.verdict).toBe("passes");
+    expect(rows.at(-1)).toMatchObject({ verdict: "refused", openedBy: ["method_allowlist"] });
+  });
+
+  test("skills/get still goes by the roots", () => {
+    const policy = { tool_allowlist: [], method_allowlist: ["skills/get"] };
+    expect(row(policy, "skills/get")).toMatchObject({ verdict: "refused", openedBy: ["resource_roots"] });
+    expect(row({ ...policy, resource_roots: ["skill://"] }, "skills/get").verdict).toBe("by list");
+  });
 });
 
-test("monitor mode and unguarded endpoints are said, because the table alone would be wrong about them", () => {
-  const notes = policyNotes({ mode: "monitor", unguarded: [{ methods: ["POST"], path: "/oauth/token" }] });
-  expect(notes).toContain("mode is monitor: what the table calls refused is recorded, and passes.");
-  expect(notes).toContain("unguarded: POST /oauth/token passes without being read.");
-  expect(policyNotes({ tool_allowlist: [], mode: "enforce" })).toHaveLength(1);
+describe("as Markdown", () => {
+  test("methods, names and members are code", () => {
+    const lines = renderMethodTable({ tool_allowlist: ["echo"] });
+    expect(lines.slice(0, 2)).toEqual(["| method | verdict | opened by |", "| --- | --- | --- |"]);
+    expect(lines).toContain("| `tools/call` | by list: `echo` | `tool_allowlist` |");
+    expect(lines.at(-1)).toBe("| anything else | refused | `method_allowlist` |");
+  });
+
+  test("a name cannot break out of its cell", () => {
+    const lines = renderMethodTable({ tool_allowlist: ["a|b`c\nd"] });
+    expect(lines).toContain("| `tools/call` | by list: `a\\|b'c d` | `tool_allowlist` |");
+  });
+});
+
+describe("the notes say what the table alone would be wrong about:", () => {
+  const note = (policy: TablePolicy) => policyNotes({ tool_allowlist: [], ...policy }).join("\n");
+
+  test("monitor mode", () => {
+    expect(note({ mode: "monitor" })).toContain("what the table calls refused is recorded, and passes");
+    expect(note({ mode: "enforce" })).not.toContain("monitor");
+  });
+
+  test("unguarded endpoints", () => {
+    const policy = { unguarded: [{ methods: ["POST"], path: "/oauth/token" }] };
+    expect(note(policy)).toContain("unguarded: POST /oauth/token passes without being read.");
+  });
+
+  test("argument rules", () => {
+    const policy = { argument_rules: [{ tool: "read_file", pointer: "/path" }] };
+    expect(note(policy)).toContain("tools/call read_file is also refused when /path breaks its rule.");
+  });
+
+  test("the looser traversal rule", () => {
+    expect(note({ uri_traversal: "segment" })).toContain(".. inside a segment of a URI passes");
+    expect(note({ uri_traversal: "literal" })).not.toContain("segment");
+  });
+
+  test("web pages and hosts", () => {
+    expect(note({})).toBe(
+      "allowed_origins is empty: a request with an Origin header, as web pages send it, is refused.",
+    );
+    expect(note({ allowed_origins: ["https://a.example"] })).toContain("pass from https://a.example.");
+    expect(note({ allowed_hosts: ["mcp.example"] })).toContain("requests pass for mcp.example only.");
+  });
 });
 
 test("a refusal's reason leads to the member that opens it, and a malformed message to none", () => {
   expect(openedBy("tool_not_listed")).toBe("tool_allowlist");
+  expect(openedBy("argument_not_allowed")).toBe("argument_rules");
+  expect(openedBy("origin_not_allowed")).toBe("allowed_origins");
   expect(openedBy("json_incomplete")).toBeUndefined();
+  expect(openedBy("uri_malformed")).toBeUndefined();
   expect(openedBy("constructor")).toBeUndefined();
 });

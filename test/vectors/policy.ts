@@ -28,17 +28,66 @@ const approvalOff: MessagePolicy = { ...flaggedTools, approval: { mode: "off" } 
 
 const LONGEST = "n".repeat(256);
 const oddNames: MessagePolicy = {
-  tool_allowlist: [LONGEST, "", "\u00fcber/setzen", 'a"b\\c', "tab\there", "\u{1f600}", "nul\0", " padded "],
+  tool_allowlist: [LONGEST, "\u00fcber/setzen", 'a"b\\c', "tab\there", "\u{1f600}", "nul\0", " padded "],
 };
 
 const methods: MessagePolicy = {
   tool_allowlist: ["safe"],
-  method_allowlist: ["vendor/x", "notifications/vendor", "tools/call", "tasks/get", "prompts/get", "resources/read"],
+  method_allowlist: ["vendor/x", "notifications/vendor"],
 };
 
 const caps: MessagePolicy = {
   tool_allowlist: ["safe"],
   limits: { depth: 4, members_per_object: 4, open_members: 10, key_bytes: 9 },
+};
+
+/** Configurations that are refused, because their author would take something for open or closed that is not. */
+export const REFUSED_POLICIES: Readonly<Record<string, object>> = {
+  "no tool_allowlist": {},
+  "an empty tool name": { tool_allowlist: [""] },
+  "a tool name of 257 bytes": { tool_allowlist: ["n".repeat(257)] },
+  "a tool twice": { tool_allowlist: ["a", "a"] },
+  ...Object.fromEntries(
+    ["tools/call", "tasks/get", "tasks/x", "prompts/get", "resources/read", "ping", "notifications/tasks/status"].map(
+      (method) => [`${method} in method_allowlist`, { tool_allowlist: [], method_allowlist: [method] }],
+    ),
+  ),
+  ...Object.fromEntries(
+    [
+      ...["docs/", "/docs/", "file:docs", "FILE:///docs/", "file:///docs/../", "file:///docs/?x", "file:///docs/#x"],
+      ...["https://u@h/", "file:///a b", "file:///%2e%2e/", "file:////docs/", "file://host/docs/", "", "{x}:///"],
+    ].map((root) => [`the root ${JSON.stringify(root)}`, { tool_allowlist: [], resource_roots: [root] }]),
+  ),
+  "an unknown traversal mode": { tool_allowlist: [], uri_traversal: "none" },
+  "tasks true": { tool_allowlist: [], tasks: true },
+  ...Object.fromEntries(
+    [
+      { tool: "a", pointer: "x", rule: "path" },
+      { tool: "a", pointer: "", rule: "path" },
+      { tool: "a", pointer: "/~2", rule: "path" },
+      { tool: "a", pointer: "/~", rule: "path" },
+      { tool: "a", pointer: "/1/2/3/4/5/6/7/8/9", rule: "path" },
+      { tool: "", pointer: "/x", rule: "path" },
+      { pointer: "/x", rule: "path" },
+      { tool: "a", rule: "path" },
+      { tool: "a", pointer: "/x" },
+      { tool: "a", pointer: "/x", rule: "paths" },
+      { tool: "a", pointer: "/x", rule: {} },
+      { tool: "a", pointer: "/x", rule: { enum: [] } },
+      { tool: "a", pointer: "/x", rule: { enum: ["a"], max_bytes: 1 } },
+      { tool: "a", pointer: "/x", rule: { max_bytes: -1 } },
+      { tool: "a", pointer: "/x", rule: { max_bytes: 1.5 } },
+      { tool: "a", pointer: "/x", rule: { uri_roots: ["/a"] } },
+      { tool: "a", pointer: "/x", rule: { path_roots: ["a"] } },
+      { tool: "a", pointer: "/x", rule: { path_roots: ["/a/.."] } },
+      { tool: "a", pointer: "/x", rule: { regex: "a" } },
+      { tool: "a", pointer: "/x", rule: "path", extra: 1 },
+    ].map((rule) => [`the rule ${JSON.stringify(rule)}`, { tool_allowlist: ["a"], argument_rules: [rule] }]),
+  ),
+  "65 rules": {
+    tool_allowlist: ["a"],
+    argument_rules: Array.from({ length: 65 }, (_, index) => ({ tool: "a", pointer: `/${index}`, rule: "path" })),
+  },
 };
 
 export const POLICY_VECTORS: readonly PolicyVector[] = [
@@ -100,25 +149,6 @@ export const POLICY_VECTORS: readonly PolicyVector[] = [
     methods,
     message('"id":1,"method":"notifications/vendor"'),
     "id_unexpected",
-  ),
-  vector("listing tools/call opens no tool", methods, toolNamed("evil"), "tool_not_listed"),
-  vector(
-    "listing tasks/get opens no task",
-    methods,
-    message('"id":1,"method":"tasks/get","params":{"taskId":"t"}'),
-    "task_denied",
-  ),
-  vector(
-    "listing prompts/get opens no prompt",
-    methods,
-    message('"id":1,"method":"prompts/get","params":{"name":"p"}'),
-    "prompt_not_listed",
-  ),
-  vector(
-    "listing resources/read opens no URI",
-    methods,
-    message('"id":1,"method":"resources/read","params":{"uri":"file:///a"}'),
-    "resource_not_listed",
   ),
 
   vector("at the caps", caps, safeCall('"nine_byte":[1],"b":2,"c":3,"d":4')),

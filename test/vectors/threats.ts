@@ -1,84 +1,26 @@
 // The ways past a guard that are known to work against some reader of JSON or HTTP, as data. A vector names the class of
 // its input; `row` groups the variants of one class, and the counterparts that must pass stand in the row that they
-// guard. Every vector is judged under THREAT_POLICY, and its verdict must not depend on where its body is cut.
+// guard. A vector is judged under its own policy or under THREAT_POLICY, and its verdict must not depend on where its body
+// is cut.
 
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { BODY_BYTES_DEFAULT, type HttpRequest, type RequestPolicy, type RequestReason } from "../oracle/exchange.ts";
+import { BODY_BYTES_DEFAULT } from "../oracle/exchange.ts";
 import { bytes, call, safeCall } from "./bytes.ts";
+import { HEADER_THREATS } from "./headers.ts";
+import {
+  ACCEPT,
+  type Changes,
+  type Parts,
+  pass,
+  passEach,
+  refuse,
+  refuseEach,
+  refuseNotification,
+  type ThreatVector,
+} from "./threat.ts";
+import { URI_THREATS } from "./uris.ts";
 
-export interface ThreatVector {
-  readonly row: number;
-  /** The class of input; with the row it is unique. */
-  readonly name: string;
-  readonly request: HttpRequest;
-  readonly expect: {
-    readonly verdict: "allow" | "refuse";
-    /** Each reason that is acceptable; empty for `allow`. */
-    readonly reasons: readonly RequestReason[];
-    /** Absent where it depends on the reason. */
-    readonly status?: number;
-  };
-  /** Only a scripted host can deliver this: an HTTP codec refuses it, or takes it for two requests. */
-  readonly scriptedHostOnly?: true;
-}
-
-export const THREAT_POLICY: RequestPolicy = { tool_allowlist: ["safe"] };
-
-/** HTTP status of the refusals of requests with a readable id; the others are 400. */
-const STATUS: Partial<Record<RequestReason, number>> = {
-  params_invalid: 200,
-  method_not_listed: 200,
-  tool_not_listed: 200,
-  prompt_not_listed: 200,
-  resource_not_listed: 200,
-  task_denied: 200,
-  approval_not_configured: 200,
-  http_method: 405,
-  body_too_large: 413,
-  content_type: 415,
-  content_encoding: 415,
-};
-
-type Parts = readonly (string | readonly number[])[];
-type Reasons = RequestReason | readonly RequestReason[];
-type Changes = Partial<Omit<HttpRequest, "body">> & { readonly extraHeaders?: HttpRequest["headers"] };
-
-const ACCEPT = ["accept", "application/json, text/event-stream"] as const;
-const JSON_TYPE = ["content-type", "application/json"] as const;
-
-function request(body: Uint8Array, { extraHeaders = [], ...changes }: Changes = {}): HttpRequest {
-  return { method: "POST", path: "/mcp", headers: [JSON_TYPE, ACCEPT, ...extraHeaders], body, ...changes };
-}
-
-function pass(row: number, name: string, body: Uint8Array, changes?: Changes): ThreatVector {
-  return { row, name, request: request(body, changes), expect: { verdict: "allow", reasons: [] } };
-}
-
-function refuse(row: number, name: string, body: Uint8Array, reasons: Reasons, changes?: Changes): ThreatVector {
-  const list = typeof reasons === "string" ? [reasons] : reasons;
-  const statuses = new Set(list.map((reason) => STATUS[reason] ?? 400));
-  const [status] = statuses;
-  return {
-    row,
-    name,
-    request: request(body, changes),
-    expect: { verdict: "refuse", reasons: list, ...(statuses.size === 1 && status !== undefined && { status }) },
-  };
-}
-
-/** A notification has no id to answer to: the status of its refusal is not that of a request's. */
-function refuseNotification(row: number, name: string, body: Uint8Array, reason: RequestReason): ThreatVector {
-  return { row, name, request: request(body), expect: { verdict: "refuse", reasons: [reason] } };
-}
-
-/** One vector for each entry of a table of names and parts of a body. */
-function refuseEach(row: number, reasons: Reasons, table: Readonly<Record<string, Uint8Array>>): ThreatVector[] {
-  return Object.entries(table).map(([name, body]) => refuse(row, name, body, reasons));
-}
-
-function passEach(row: number, table: Readonly<Record<string, Uint8Array>>): ThreatVector[] {
-  return Object.entries(table).map(([name, body]) => pass(row, name, body));
-}
+export { THREAT_POLICY, type ThreatVector } from "./threat.ts";
 
 const withType = (...values: readonly string[]): Changes => ({
   headers: [ACCEPT, ...values.map((value) => ["content-type", value] as const)],
@@ -761,6 +703,8 @@ const LENIENT: readonly ThreatVector[] = [
 
 const callWith = (params: string): Uint8Array => message('"id":1,"method":"tools/call"', params);
 
+const TASKS_ALLOWED: Changes = { policy: { tool_allowlist: ["safe"], tasks: "allow" } };
+
 const MESSAGE: readonly ThreatVector[] = [
   ...refuseEach(37, "params_invalid", {
     "params an array": callWith(',"params":["evil",{}]'),
@@ -837,6 +781,25 @@ const MESSAGE: readonly ThreatVector[] = [
     "method under __proto__",
     message('"id":1,"__proto__":{"method":"tools/call"},', safeParams),
     "message_mixed",
+  ),
+  refuse(
+    39,
+    "a URI under __proto__",
+    message('"id":1,"method":"resources/read","params":{"__proto__":{"uri":"file:///docs/a"}}'),
+    "params_invalid",
+    { policy: { tool_allowlist: [], resource_roots: ["file:///docs/"] } },
+  ),
+  refuse(
+    39,
+    "an argument under __proto__ of a rule",
+    safeCall('"__proto__":{"path":"../etc"}'),
+    "argument_not_allowed",
+    {
+      policy: {
+        tool_allowlist: ["safe"],
+        argument_rules: [{ tool: "safe", pointer: "/__proto__/path", rule: "path" }],
+      },
+    },
   ),
   pass(39, "__proto__ inside the arguments", safeCall('"__proto__":{"name":"evil"},"constructor":{"prototype":{}}')),
 
@@ -928,10 +891,19 @@ const MESSAGE: readonly ThreatVector[] = [
     "URIs in a filter": message(
       '"id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["file:///x"]}}',
     ),
-    "a URI without a list in a filter": message(
-      '"id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":"file:///x"}}',
-    ),
   }),
+  refuse(
+    42,
+    "a URI without a list in a filter",
+    message('"id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":"file:///x"}}'),
+    "params_invalid",
+  ),
+  refuse(
+    42,
+    "a task id without a list in a filter",
+    message('"id":1,"method":"subscriptions/listen","params":{"notifications":{"taskIds":"t"}}'),
+    ["task_denied", "params_invalid"],
+  ),
   refuse(
     42,
     "a completion of an unknown kind",
@@ -949,6 +921,51 @@ const MESSAGE: readonly ThreatVector[] = [
     "a completion without a ref",
     message('"id":1,"method":"completion/complete","params":{}'),
     "params_invalid",
+  ),
+  ...passEach(
+    42,
+    {
+      "a task for a listed tool, tasks allowed": call('"name":"safe","task":{"ttl":60000}'),
+      "tasks/get, tasks allowed": message('"id":1,"method":"tasks/get","params":{"taskId":"t"}'),
+      "tasks/result, tasks allowed": message('"id":1,"method":"tasks/result","params":{"taskId":"t"}'),
+      "tasks/update, tasks allowed": message(
+        '"id":1,"method":"tasks/update","params":{"taskId":"t","inputResponses":{}}',
+      ),
+      "tasks/cancel, tasks allowed": message('"id":1,"method":"tasks/cancel","params":{"taskId":"t"}'),
+      "tasks/list, tasks allowed": message('"id":1,"method":"tasks/list"'),
+      "a status of a task, tasks allowed": message('"method":"notifications/tasks/status","params":{"taskId":"t"}'),
+      "task ids in a filter, tasks allowed": message(
+        '"id":1,"method":"subscriptions/listen","params":{"notifications":{"taskIds":["t","u"]}}',
+      ),
+    },
+    TASKS_ALLOWED,
+  ),
+  ...refuseEach(
+    42,
+    "params_invalid",
+    {
+      "tasks/get without a task, tasks allowed": message('"id":1,"method":"tasks/get","params":{}'),
+      "tasks/result of a number, tasks allowed": message('"id":1,"method":"tasks/result","params":{"taskId":1}'),
+      "task ids that are no strings, tasks allowed": message(
+        '"id":1,"method":"subscriptions/listen","params":{"notifications":{"taskIds":["t",1]}}',
+      ),
+      "a task id without a list, tasks allowed": message(
+        '"id":1,"method":"subscriptions/listen","params":{"notifications":{"taskIds":"t"}}',
+      ),
+    },
+    TASKS_ALLOWED,
+  ),
+  ...refuseEach(
+    42,
+    "tool_not_listed",
+    { "a task for an unlisted tool, tasks allowed": call('"name":"evil","task":{}') },
+    TASKS_ALLOWED,
+  ),
+  ...refuseEach(
+    42,
+    "method_not_listed",
+    { "an unknown method about tasks, tasks allowed": message('"id":1,"method":"tasks/x","params":{"taskId":"t"}') },
+    TASKS_ALLOWED,
   ),
   pass(
     42,
@@ -1035,9 +1052,6 @@ const RESOURCES: readonly ThreatVector[] = [
     ),
     "a retry with an answer": call('"name":"safe","arguments":{},"inputResponses":{"a":{}},"requestState":"s"'),
     "an unknown member of params": call('"name":"safe","x-vendor":1'),
-    "a modern request": call(
-      '"name":"safe","arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"traceparent":"00-0-0-00"}',
-    ),
   }),
 ];
 
@@ -1049,4 +1063,6 @@ export const THREAT_VECTORS: readonly ThreatVector[] = [
   ...LENIENT,
   ...MESSAGE,
   ...RESOURCES,
+  ...URI_THREATS,
+  ...HEADER_THREATS,
 ];

@@ -11,7 +11,7 @@ import { filterComplaints, parseFilterLine } from "../../envoy/filter-log.ts";
 import { type EnvoyProcess, lastLines, startEnvoy } from "../../envoy/process.ts";
 import { projectPath } from "../../envoy/project.ts";
 import { DEFAULT_ENVOY_VERSION } from "../../envoy/versions.ts";
-import { methodTable, openedBy, policyNotes } from "../../policy/method-table.ts";
+import { entryText, methodTable, openedBy, policyNotes, verdictText } from "../../policy/method-table.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { type DemoServer, startDemoServer } from "../demo-server.ts";
@@ -262,9 +262,9 @@ async function selfTest(envoy: EnvoyProcess, port: number, policy: PolicySource)
 function print(options: RunOptions, policy: PolicySource, server: Server, context: CommandContext): void {
   const url = `http://127.0.0.1:${options.port}${server.path}`;
   const rows = methodTable(policy.value).map((row) => [
-    row.methods,
-    [row.verdict, row.detail].filter((part) => part !== "").join(": "),
-    row.openedBy,
+    row.entries.map(entryText).join(", "),
+    verdictText(row),
+    row.openedBy.join(", "),
   ]);
   const json = "-H 'content-type: application/json' -H 'accept: application/json, text/event-stream'";
   const body = (value: object) => `-d '${JSON.stringify(value)}'`;

@@ -31,7 +31,7 @@ const HARMLESS: Readonly<Record<string, Record<string, unknown>>> = {
 const SHADOW_TOOL = "system_exec";
 
 /** The reason at the end of the text that `refusal: tool_error` gives the model. */
-const TOOL_ERROR_REASON = / \((tool_not_listed|approval_not_configured|task_denied)\)$/;
+const TOOL_ERROR_REASON = / \((tool_not_listed|approval_not_configured|task_denied|argument_not_allowed)\)$/;
 
 /** All that `refusal_detail: masked` says of a tool. */
 const MASKED_TEXT = "Unknown tool";
