@@ -171,10 +171,11 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
       ["a last value that is a byte too long", changed(4 + 2 * 8 + 4, "application/json".length + 1)],
       ["a map that is cut", good.subarray(0, -1)],
     ])("%s", (_name, bytes) => {
-      const raw = configured(build);
-      raw.call.proxy_on_context_create!(STREAM, ROOT);
+      // Where it lands, the head of a good request has been before.
+      const raw = reading(build);
+      raw.call.proxy_on_context_create!(STREAM + 1, ROOT);
       raw.give.headers = { bytes };
-      expect(raw.call.proxy_on_request_headers!(STREAM, POST.length, 0)).toBe(HOLD_HEADERS);
+      expect(raw.call.proxy_on_request_headers!(STREAM + 1, POST.length, 0)).toBe(HOLD_HEADERS);
       expect(raw.replies.map(({ details }) => details)).toEqual(["mcp_guard.internal"]);
     });
   });
