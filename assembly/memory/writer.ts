@@ -80,21 +80,56 @@ export function writeHex(writer: Writer, value: u64, digits: u32): void {
 }
 
 /**
- * Appends bytes that came from the network so that they stay inside a JSON string (RFC 8259 section 7), a log line and a
- * terminal: `"`, `\`, controls, DEL and every byte above ASCII become `\u00xx`; at most `limit` bytes are taken.
+ * Appends a text of the network so that it stays inside a JSON string (RFC 8259 section 7), a log line and a terminal: `"`, `\`,
+ * controls, DEL and everything above ASCII become `\uxxxx`, with two of them for a character above U+FFFF. A byte that belongs to no
+ * UTF-8 sequence is written as the character with its number. At most `limit` bytes are taken.
  */
 export function writeEscaped(writer: Writer, address: usize, bytes: u32, limit: u32): void {
-  const taken = min(bytes, limit);
-  for (let i: u32 = 0; i < taken; i++) {
-    // SAFETY: i < bytes, the caller's range.
-    const byte = u32(load<u8>(address + i));
+  const end = address + min(bytes, limit);
+  let at = address;
+  while (at < end) {
+    // SAFETY: at < end.
+    const byte = u32(load<u8>(at));
     if (byte >= 0x20 && byte < 0x7f && byte != 0x22 && byte != 0x5c) {
       writeByte(writer, byte);
-    } else {
-      writeLiteral(writer, "\\u00");
-      writeHex(writer, byte, 2);
+      at++;
+      continue;
     }
+    const length = sequenceBytes(at, end);
+    const point = length < 2 ? byte : pointAt(at, length);
+    if (point > 0xffff) {
+      writeUnit(writer, 0xd800 + ((point - 0x10000) >> 10));
+      writeUnit(writer, 0xdc00 + ((point - 0x10000) & 0x3ff));
+    } else {
+      writeUnit(writer, point);
+    }
+    at += length;
   }
+}
+
+function writeUnit(writer: Writer, unit: u32): void {
+  writeLiteral(writer, "\\u");
+  writeHex(writer, unit, 4);
+}
+
+/** Bytes of the UTF-8 sequence at `at`; 1 where there is none that is whole. */
+function sequenceBytes(at: usize, end: usize): u32 {
+  // SAFETY: at < end, and every further load is checked to stand before it.
+  const lead = u32(load<u8>(at));
+  const length: u32 = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
+  if (length > u32(end - at)) return 1;
+  for (let i: u32 = 1; i < length; i++) {
+    if (u32(load<u8>(at + i)) >> 6 != 2) return 1;
+  }
+  return length;
+}
+
+/** The character that a sequence of `length` bytes encodes. */
+function pointAt(at: usize, length: u32): u32 {
+  // SAFETY: the caller has found the whole sequence.
+  let point = u32(load<u8>(at)) & (0x7f >> length);
+  for (let i: u32 = 1; i < length; i++) point = (point << 6) | (u32(load<u8>(at + i)) & 0x3f);
+  return point;
 }
 
 /** Appends a JSON string of well-formed UTF-8 in the one spelling of RFC 8785 section 3.2.2.2. */

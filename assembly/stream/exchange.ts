@@ -48,7 +48,6 @@ export class Exchange {
   /** Bytes of the body so far, and those accounted to the guard. */
   bodyBytes: u32;
   accountedBytes: u32;
-  bodySeen: bool;
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
 

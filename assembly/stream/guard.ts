@@ -15,6 +15,8 @@ export class Guard {
   contextId: u32;
   /** Null until a configuration has been accepted: then every request is refused. */
   policy: Policy | null;
+  /** Whether a body has ever come while headers were held: then the proxy is set up for it. */
+  hasSeenHeldBody: bool;
   /** How many policies there have been: an inspection made for an older one is not used again. */
   generation: u32;
   /** Streams that wait for a verdict, oldest first. */

@@ -69,7 +69,7 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
     refuse(exchange, Reason.Internal);
     return Action.HoldBody;
   }
-  exchange.bodySeen = true;
+  exchange.guard.hasSeenHeldBody = true;
   exchange.progressTick = exchange.guard.tick;
   const reason = readPart(exchange, policy, inspection, bytes);
   if (reason != Reason.None) return decline(exchange, policy, reason) ? Action.HoldBody : Action.Continue;

@@ -30,8 +30,9 @@ function giveUp(exchange: Exchange): void {
   else refuse(exchange, isBlind(exchange) ? Reason.HeadersMode : Reason.Stalled);
 }
 
-/** Whether headers are held and nothing of the body ever came: without the flag for it, Envoy holds back the body too. */
+/** Whether headers are held and no body has ever come with them: without the flag for it, Envoy holds back the body too. */
 function isBlind(exchange: Exchange): bool {
-  const policy = exchange.guard.policy;
-  return !exchange.bodySeen && policy !== null && policy.requestHeaders == RequestHeaders.Hold;
+  const guard = exchange.guard;
+  const policy = guard.policy;
+  return !guard.hasSeenHeldBody && policy !== null && policy.requestHeaders == RequestHeaders.Hold;
 }

@@ -146,7 +146,7 @@ const TOOLS: ConfigurationRow[] = [
   bad(
     "a tool name of 258 bytes in 129 characters",
     JSON.stringify({ tool_allowlist: ["ü".repeat(129)] }),
-    `tool_allowlist[0]: found the string "${"\\u00c3\\u00bc".repeat(32)}", expected ${TOOL}`,
+    `tool_allowlist[0]: found the string "${"\\u00fc".repeat(32)}", expected ${TOOL}`,
     BYTES,
   ),
   bad(
@@ -1404,11 +1404,12 @@ const TEXTS: ConfigurationRow[] = [
 
 /** Each byte as it stands in a log line. */
 function escaped(text: string): string {
-  return [...Buffer.from(text, "utf8")]
-    .map((byte) =>
-      byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
-        ? String.fromCharCode(byte)
-        : `\\u00${byte.toString(16).padStart(2, "0")}`,
+  return text
+    .split("")
+    .map((unit) =>
+      /[ -~]/.test(unit) && unit !== '"' && unit !== "\\"
+        ? unit
+        : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
     )
     .join("");
 }

@@ -1,0 +1,34 @@
+// The fuzz. FUZZ_SEED repeats a run, FUZZ_SECONDS makes it longer: two thirds go to bodies, one to configurations.
+
+import { expect, test } from "vitest";
+import { fuzzConfigurations } from "./configuration.ts";
+import { fuzzRequests } from "./request.ts";
+import { secondsFromEnvironment, seedFromEnvironment } from "./samples.ts";
+
+const seed = seedFromEnvironment();
+const seconds = secondsFromEnvironment();
+const timeout = seconds * 1000 + 60_000;
+
+test(
+  "bodies: no trap, and each verdict is justified",
+  () => {
+    const { bodies, allowed, findings } = fuzzRequests((seconds * 2) / 3, seed);
+    console.log(`FUZZ_SEED=${seed}: ${bodies} bodies, ${allowed} allowed`);
+    expect(findings).toEqual([]);
+    // Neither all refused nor all passed: then nothing would be tried.
+    expect(allowed).toBeGreaterThan(bodies / 100);
+    expect(allowed).toBeLessThan(bodies / 2);
+  },
+  timeout,
+);
+
+test(
+  "configurations: no trap, and each is accepted or refused with a line that says so",
+  () => {
+    const { tried, accepted, findings } = fuzzConfigurations(seconds / 3, seed);
+    console.log(`FUZZ_SEED=${seed}: ${tried} configurations, ${accepted} accepted`);
+    expect(findings).toEqual([]);
+    expect(accepted).toBeGreaterThan(tried / 100);
+  },
+  timeout,
+);

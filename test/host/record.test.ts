@@ -1,0 +1,155 @@
+// What is left of an exchange for operators: filter state for the access log, counters, and log lines. Goal: the decision
+// and its reason are always there, and no byte of the network breaks a line, a column or a terminal.
+
+import { describe, expect, test } from "vitest";
+import { open, post, send, startGuard, toolCall } from "./guard.ts";
+
+const POLICY = { tool_allowlist: ["safe", 'a"b\\c', "\u00fcber"], method_allowlist: ["vendor/x"] };
+
+/** Texts that would end a line, move a cursor or close a quote. */
+const HOSTILE = [
+  ["CR LF", "a\r\nmcp-guard: refused", "a\\u000d\\u000amcp-guard: refused"],
+  ["ESC", "\u001b[2Ja", "\\u001b[2Ja"],
+  ["a quote and a backslash", 'a"b\\c', "a\\u0022b\\u005cc"],
+  ["DEL and NUL", "\u007f\0", "\\u007f\\u0000"],
+  ["letters beyond ASCII", "\u00fcber\u202e", "\\u00fcber\\u202e"],
+] as const;
+
+describe("filter state", () => {
+  const { plugin } = startGuard(POLICY);
+  const stateOf = (body: string): Record<string, string> => {
+    const stream = send(plugin, { body });
+    if (stream.upstream.ended) stream.responseHeaders({ ":status": "200" }, true);
+    return Object.fromEntries(stream.filterState);
+  };
+
+  test("tells decision, reason, method and tool", () => {
+    expect(stateOf(toolCall("safe"))).toEqual({ mcp_decision: "allow", mcp_method: "tools/call", mcp_tool: "safe" });
+    expect(stateOf(toolCall("evil"))).toEqual({
+      mcp_decision: "refuse",
+      mcp_reason: "tool_not_listed",
+      mcp_method: "tools/call",
+      mcp_tool: "evil",
+    });
+    expect(stateOf('{"jsonrpc":"2.0","id":1,"method":"ping"}')).toEqual({ mcp_decision: "allow", mcp_method: "ping" });
+    expect(stateOf('{"jsonrpc":"2.0","id":1,"result":{}}')).toEqual({ mcp_decision: "allow" });
+    expect(stateOf("[]")).toEqual({ mcp_decision: "refuse", mcp_reason: "batch" });
+  });
+
+  test("keeps what was known before the fault", () => {
+    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","name":"evil"}}';
+    expect(stateOf(body)).toMatchObject({
+      mcp_reason: "json_duplicate_member",
+      mcp_method: "tools/call",
+      mcp_tool: "safe",
+    });
+  });
+
+  test.each(HOSTILE)("escapes %s", (_what, tool, escaped) => {
+    expect(stateOf(toolCall(tool)).mcp_tool).toBe(escaped);
+  });
+
+  test("caps names and methods", () => {
+    expect(stateOf(toolCall("n".repeat(100_000))).mcp_tool).toBe("n".repeat(256));
+    expect(stateOf(toolCall("\n".repeat(1000))).mcp_tool).toBe("\\u000a".repeat(256));
+    const method = (bytes: number) => `{"jsonrpc":"2.0","id":1,"method":"${"m".repeat(bytes)}"}`;
+    expect(stateOf(method(128)).mcp_method).toBe("m".repeat(128));
+    expect(stateOf(method(129))).toEqual({ mcp_decision: "refuse", mcp_reason: "method_invalid" });
+  });
+
+  test("is there for every way out", () => {
+    expect([...open(plugin, { method: "PUT" }).filterState]).toEqual([
+      ["mcp_decision", "refuse"],
+      ["mcp_reason", "http_method"],
+    ]);
+    const gone = open(plugin);
+    gone.requestBody('{"jsonrpc"', false);
+    gone.clientGone();
+    expect([...gone.filterState]).toEqual([["mcp_decision", "none"]]);
+  });
+});
+
+describe("counters", () => {
+  test("count each exchange once, by decision and by reason", () => {
+    const { vm, plugin } = startGuard(POLICY);
+    for (let index = 0; index < 3; index++) post(plugin, { body: toolCall("safe") });
+    for (let index = 0; index < 2; index++) post(plugin, { body: toolCall("evil") });
+    post(plugin, { method: "GET", headers: [], end: "headers" });
+    post(plugin, { body: "{" });
+    const counted = vm.metrics.names().flatMap((name) => {
+      const value = vm.metrics.value(name);
+      return value ? [[name.replace(/\.[0-9a-f]{16}$/, ""), Number(value)]] : [];
+    });
+    expect(Object.fromEntries(counted)).toEqual({
+      mcp_guard_decision_allow: 3,
+      mcp_guard_decision_refuse: 3,
+      mcp_guard_decision_pass: 1,
+      mcp_guard_reason_tool_not_listed: 2,
+      mcp_guard_reason_json_incomplete: 1,
+      "mcp_guard_info.policy": 1,
+    });
+  });
+
+  test("all exist from the start, and no request defines one", () => {
+    const { vm, plugin } = startGuard(POLICY);
+    const { definitions } = vm.metrics;
+    const names = vm.metrics.names();
+    expect(names.filter((name) => name.startsWith("mcp_guard_decision_"))).toHaveLength(8);
+    expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(39);
+    for (let index = 0; index < 100; index++) post(plugin, { body: toolCall(index % 2 === 0 ? "safe" : "evil") });
+    expect([vm.metrics.definitions, vm.metrics.names()]).toEqual([definitions, names]);
+  });
+});
+
+describe("log lines", () => {
+  const { vm, plugin } = startGuard(POLICY);
+  const linesOf = (body: string, headers: [string, string][] = []): string[] => {
+    vm.logs.length = 0;
+    send(plugin, { headers: [["content-type", "application/json"], ...headers], body });
+    return vm.logs.map(({ level, message }) => `${level} ${message}`);
+  };
+
+  test("name the reason and the member that would open it", () => {
+    expect(linesOf(toolCall("evil"), [["x-request-id", "r1"]])).toEqual([
+      'info mcp-guard: refused tool_not_listed method="tools/call" name="evil" request_id="r1" opened_by=tool_allowlist',
+    ]);
+    const line = (body: string) => linesOf(body).join();
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"vendor/y"}')).toMatch(
+      / method_not_listed .* opened_by=method_allowlist$/,
+    );
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{}}')).toMatch(/ opened_by=prompt_allowlist$/);
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{}}')).toMatch(
+      / opened_by=resource_roots$/,
+    );
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"tasks/list"}')).toMatch(/ opened_by=tasks$/);
+    expect(line(`{"a":${"[".repeat(70)}`)).toMatch(/refused json_depth opened_by=limits.depth$/);
+    expect(line("[]")).toBe("info mcp-guard: refused batch");
+  });
+
+  test.each(HOSTILE)("stay one line with %s", (_what, tool, escaped) => {
+    const [line, ...more] = linesOf(toolCall(tool));
+    // What is listed passes, and passing is not logged.
+    if (tool === 'a"b\\c') expect(line).toBeUndefined();
+    else expect(line).toContain(`name="${escaped}"`);
+    expect(more).toEqual([]);
+    expect(line ?? "").toMatch(/^[ -~]*$/);
+  });
+
+  test("stay short", () => {
+    const [line = ""] = linesOf(toolCall("\n".repeat(100_000)), [["x-request-id", "\x80".repeat(64)]]);
+    expect(line.length).toBeLessThan(4096 + "info ".length);
+    expect(line).toMatch(/^[ -~]*$/);
+  });
+
+  test("say that the server had answered before", () => {
+    const stream = open(plugin);
+    stream.responseHeaders({ ":status": "401" }, false);
+    vm.logs.length = 0;
+    stream.requestBody("[]", true);
+    expect(vm.logs.map(({ message }) => message)).toEqual(["mcp-guard: refused batch after_response=true"]);
+  });
+
+  test("nothing is logged for what passes", () => {
+    expect(linesOf(toolCall("safe"))).toEqual([]);
+  });
+});

@@ -1,0 +1,202 @@
+// The MCP servers behind the guard: two published ones, and one that speaks the modern revision.
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { startChild } from "../../src/envoy/child.ts";
+import { pause } from "./wire.ts";
+
+const START_TIMEOUT_MS = 20_000;
+const MODERN_VERSION = "2026-07-28";
+const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
+
+export interface McpServer {
+  readonly name: string;
+  /** It listens on every interface of this machine: containers reach it from outside. */
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** `@modelcontextprotocol/server-everything` over its streamable HTTP transport. */
+export async function startEverything(): Promise<McpServer> {
+  const port = await freePort();
+  const args = [programOf("@modelcontextprotocol/server-everything"), "streamableHttp"];
+  const child = await startChild(process.execPath, args, { stdio: "ignore", env: { PORT: String(port) } });
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!(await listens(port))) {
+    if (child.running() && performance.now() < deadline) {
+      await pause(50);
+      continue;
+    }
+    await child.stop();
+    throw new Error("server-everything did not start");
+  }
+  return { name: "everything", port, stop: () => child.stop() };
+}
+
+/**
+ * `@modelcontextprotocol/server-filesystem`, which speaks over its standard input and output, behind a bridge: each session
+ * of the streamable HTTP transport has a process of its own. The folder that it serves has one file, `hello.txt`.
+ */
+export async function startFilesystem(): Promise<McpServer & { readonly folder: string }> {
+  const folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-files-"));
+  writeFileSync(path.join(folder, "hello.txt"), "hello from a file\n");
+  const sessions = new Map<string, StreamableHTTPServerTransport>();
+  const children = new Set<StdioClientTransport>();
+
+  const openSession = async (): Promise<StreamableHTTPServerTransport> => {
+    const http: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: () => randomUUID(),
+      onsessioninitialized: (id) => {
+        sessions.set(id, http);
+      },
+    });
+    const args = [programOf("@modelcontextprotocol/server-filesystem"), folder];
+    const stdio = new StdioClientTransport({ command: process.execPath, args, stderr: "ignore" });
+    children.add(stdio);
+    join(http as Transport, stdio);
+    http.onclose = () => {
+      children.delete(stdio);
+      void stdio.close();
+    };
+    await stdio.start();
+    await http.start();
+    return http;
+  };
+  const server = createServer(async (request, response) => {
+    const id = request.headers["mcp-session-id"];
+    const session = typeof id === "string" ? sessions.get(id) : await openSession();
+    if (session === undefined) response.writeHead(404).end();
+    else await session.handleRequest(request, response);
+  });
+  const port = await listening(server);
+  return {
+    name: "filesystem",
+    port,
+    folder,
+    async stop() {
+      await Promise.all([...children].map((stdio) => stdio.close()));
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A server of the revision 2026-07-28 as far as the tests go: no sessions, one tool that answers with its arguments. */
+export async function startModern(): Promise<McpServer & { readonly called: readonly string[] }> {
+  const called: string[] = [];
+  const results: Readonly<Record<string, (params: ModernParams) => object>> = {
+    "server/discover": () => ({
+      supportedVersions: [MODERN_VERSION],
+      capabilities: { tools: {}, prompts: {}, resources: {} },
+      ttlMs: 0,
+      cacheScope: "private",
+      _meta: { "io.modelcontextprotocol/serverInfo": { name: "modern", version: "1.0.0" } },
+    }),
+    "tools/list": () => ({
+      tools: ["repeat", "system_exec"].map((name) => ({ name, inputSchema: { type: "object" } })),
+      ttlMs: 0,
+      cacheScope: "private",
+    }),
+    "tools/call": ({ name, arguments: given }) => ({
+      content: [{ type: "text", text: `${name} ${JSON.stringify(given)}` }],
+    }),
+  };
+  const server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
+    if (request.method !== "POST") {
+      response.writeHead(405).end();
+      return;
+    }
+    const text = await textOf(request);
+    // A request that the guard refuses after its headers have gone on is taken back.
+    if (text === undefined) return;
+    const { id, method, params } = JSON.parse(text) as ModernRequest;
+    called.push(params?.name === undefined ? method : `${method} ${params.name}`);
+    const isModern = params?._meta?.[VERSION_KEY] === MODERN_VERSION;
+    const result = results[method]?.(params ?? {});
+    const reply =
+      isModern && result !== undefined
+        ? { jsonrpc: "2.0", id, result: { resultType: "complete", ...result } }
+        : { jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } };
+    response.writeHead("result" in reply ? 200 : 404, { "content-type": "application/json" });
+    response.end(JSON.stringify(reply));
+  });
+  const port = await listening(server);
+  return {
+    name: "modern",
+    port,
+    called,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+interface ModernParams {
+  name?: string;
+  arguments?: object;
+  _meta?: Record<string, unknown>;
+}
+
+interface ModernRequest {
+  id: number | string;
+  method: string;
+  params?: ModernParams;
+}
+
+/** The whole body; undefined when the request was cut. */
+async function textOf(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  try {
+    for await (const part of request) parts.push(part as Buffer);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(parts).toString();
+}
+
+/** Each message of one goes to the other. */
+function join(one: Transport, other: Transport): void {
+  one.onmessage = (message) => void other.send(message).catch(() => {});
+  other.onmessage = (message) => void one.send(message).catch(() => {});
+}
+
+function programOf(name: string): string {
+  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+  return path.join(path.dirname(manifest), "dist", "index.js");
+}
+
+async function listening(server: ReturnType<typeof createServer>): Promise<number> {
+  server.listen(0, "0.0.0.0");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

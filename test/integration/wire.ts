@@ -1,0 +1,91 @@
+// A client that sends what it is told, piece by piece: ordinary clients choose their own framing, join writes, and correct
+// what a test wants to send wrong. What is the same for HTTP/1.1 (http1-wire.ts) and HTTP/2 (http2-wire.ts).
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+export type Fields = readonly (readonly [name: string, value: string])[];
+
+export interface WireHead {
+  readonly method: string;
+  readonly path: string;
+  /** In order, as written; `host` and what the framing needs are added. */
+  readonly headers: Fields;
+  /**
+   * `length`: a declared length, which is added unless `headers` has one. `chunked`: none is declared. `none`: the
+   * headers end the request.
+   */
+  readonly framing: "length" | "chunked" | "none";
+  /** Bytes of the body that will be sent, for `length`. */
+  readonly bodyBytes?: number;
+}
+
+/** What the client got. */
+export interface Answer {
+  readonly status: number;
+  /** By lower-case name; of a repeated field the last. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Buffer;
+  /** The connection or the stream went away before the response had ended. */
+  readonly isCut: boolean;
+}
+
+/** One request under way. */
+export interface WireRequest {
+  /** One write, and on HTTP/1.1 chunked one chunk, on HTTP/2 one DATA frame (16,384 bytes at most in each). */
+  send(bytes: Uint8Array): void;
+  /** Ends the body; on HTTP/2 with an empty DATA frame, or with the bytes in the same frame. */
+  end(last?: Uint8Array): void;
+  /** Ends the request with trailers. */
+  trailers(fields: Fields): void;
+  /** Closes the connection (HTTP/1.1) or resets the stream (HTTP/2), whatever is under way. */
+  disconnect(): void;
+  /** The response so far; absent before its headers have come. */
+  soFar(): Answer | undefined;
+  /** Settles when the response has ended or was cut; undefined when there was none. */
+  readonly answer: Promise<Answer | undefined>;
+}
+
+/** One connection. */
+export interface WireConnection {
+  /** Sends the headers of a request. On HTTP/1.1 a second one may be sent before the first has been answered. */
+  open(head: WireHead): WireRequest;
+  /** Whether the other side has closed it. */
+  isClosed(): boolean;
+  close(): void;
+}
+
+/** Connects to `http://host:port` with every write going out by itself. */
+export async function openSocket(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.setNoDelay(true);
+  await once(socket, "connect");
+  // A refusal while the body is still being sent ends in a reset; the answer tells what came of it.
+  socket.on("error", () => {});
+  return socket;
+}
+
+/** Sends a whole body in pieces, and ends the request as `end` says. */
+export async function sendPieces(
+  request: WireRequest,
+  pieces: Iterable<Uint8Array>,
+  end: { readonly trailers?: Fields | undefined; readonly pauseMs?: number | undefined } = {},
+): Promise<void> {
+  for (const piece of pieces) {
+    request.send(piece);
+    // Without a pause the kernel joins writes, and the proxy reads them at once.
+    if (end.pauseMs !== undefined) await pause(end.pauseMs);
+  }
+  if (end.trailers !== undefined) request.trailers(end.trailers);
+  else request.end();
+}
+
+/** Pieces of `size` bytes. */
+export function* inPieces(body: Uint8Array, size: number): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
+}
+
+/** Waits; 0 milliseconds is one turn of the event loop. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));
+}
