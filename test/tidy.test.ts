@@ -103,7 +103,7 @@ describe("imports of the filter", () => {
   const ALLOWED: Record<string, readonly string[]> = {
     "": ["host", "stream"],
     stream: ["host", "json", "sse", "mcp", "policy", "config", "audit", "approval", "identity"],
-    config: ["json", "mcp", "policy"],
+    config: ["json", "mcp", "policy", "uri"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
     json: [],
@@ -164,6 +164,8 @@ describe("the filter's dialect", () => {
     const places = [
       "json/members.ts",
       "json/reader.ts",
+      "mcp/mirror.ts",
+      "policy/argument-rule.ts",
       "policy/name-set.ts",
       "policy/policy.ts",
       "stream/exchange.ts",

@@ -41,7 +41,7 @@ import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../pol
 import { allocatePolicy, freePolicy, Policy } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
-import { checkRoots } from "./roots";
+import { checkHosts, checkOrigins, checkRoots } from "./roots";
 import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
 import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
@@ -213,7 +213,7 @@ function readMember(source: JsonReader, policy: Policy): bool {
         ORIGIN_BYTES_MAX,
         "an origin like https://app.example (RFC 6454), 1 to 256 bytes",
       );
-      return policy.allowedOrigins !== null;
+      return areOrigins(policy.allowedOrigins);
     case 17:
       policy.allowedHosts = readMemberNames(
         source,
@@ -221,7 +221,7 @@ function readMember(source: JsonReader, policy: Policy): bool {
         HOST_BYTES_MAX,
         "a host like mcp.example or mcp.example:8443, 1 to 256 bytes",
       );
-      return policy.allowedHosts !== null && hasEntries(policy.allowedHosts);
+      return areHosts(policy.allowedHosts);
     default:
       return refuseMember(name, bytes, KNOWN, LATER);
   }
@@ -259,11 +259,22 @@ function readMemberNames(source: JsonReader, name: Literal, most: u32, what: Lit
   return names;
 }
 
-/** An empty list of hosts would refuse everything, and an absent one allows all: nobody means the first. */
-function hasEntries(hosts: NameSet | null): bool {
-  if (hosts !== null && hosts.entries != 0) return true;
-  enterMember("allowed_hosts");
-  return told("found an empty list, expected at least one host");
+function areOrigins(origins: NameSet | null): bool {
+  if (origins === null) return false;
+  const before = enterMember("allowed_origins");
+  if (!checkOrigins(origins)) return false;
+  leavePath(before);
+  return true;
+}
+
+function areHosts(hosts: NameSet | null): bool {
+  if (hosts === null) return false;
+  const before = enterMember("allowed_hosts");
+  // An empty list would refuse everything, and an absent one allows all: nobody means the first.
+  if (hosts.entries == 0) return told("found an empty list, expected at least one host");
+  if (!checkHosts(hosts)) return false;
+  leavePath(before);
+  return true;
 }
 
 function readPrompts(source: JsonReader, policy: Policy): bool {

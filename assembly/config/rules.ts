@@ -1,7 +1,7 @@
 // `argument_rules`: what a policy says about single arguments of a tool.
 
-import { JsonReader, next, Token } from "../json/reader";
-import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
+import { JsonReader, Token } from "../json/reader";
+import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, ROOTS_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import {
   ArgumentRule,
@@ -22,6 +22,7 @@ import {
   readNumber,
   readStart,
   readString,
+  readToken,
   readValue,
   textAt,
   textBytes,
@@ -81,7 +82,7 @@ function readEntry(reader: JsonReader): bool {
   hasPointer = false;
   hasRule = false;
   while (true) {
-    const token = next(reader);
+    const token = readToken(reader);
     if (token == Token.ObjectEnd) break;
     if (token != Token.Key) return false;
     const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
@@ -125,12 +126,17 @@ function readRule(reader: JsonReader): bool {
     return true;
   }
   if (token != Token.ObjectStart) return expected(reader, token, textAt, textBytes, RULE_FORMS);
-  if (next(reader) != Token.Key)
+  const first = readToken(reader);
+  if (first == Token.Failed) return false;
+  if (first != Token.Key) {
     return told("found an empty object, expected one of enum, max_bytes, uri_roots, path_roots");
+  }
   const form = wordIndex(reader.keyAt, reader.textBytes, KNOWN_RULES);
   if (form < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_RULES);
   if (!readForm(reader, form)) return false;
-  return next(reader) == Token.ObjectEnd || told("found more than one member, expected exactly one");
+  const last = readToken(reader);
+  if (last == Token.Failed) return false;
+  return last == Token.ObjectEnd || told("found more than one member, expected exactly one");
 }
 
 function readForm(reader: JsonReader, form: i32): bool {
@@ -148,6 +154,7 @@ function readForm(reader: JsonReader, form: i32): bool {
   values = names;
   if (names === null) return false;
   if (names.entries == 0) return told("found an empty list, expected at least one string");
+  if (form != 0 && names.entries > ROOTS_MAX) return told("the list has too many entries, expected at most 256");
   if (form != 0 && !checkRoots(names, form == 2)) return false;
   leavePath(before);
   return true;

@@ -243,6 +243,11 @@ export function finish(reader: JsonReader): JsonError {
   return reader.error;
 }
 
+/** Whether the root value has ended, and nothing but white space has followed. */
+export function isComplete(reader: JsonReader): bool {
+  return reader.state == State.AfterRoot;
+}
+
 /** Whether the innermost open container is an object. */
 export function isInObject(reader: JsonReader): bool {
   return (reader.kinds & 1) != 0;

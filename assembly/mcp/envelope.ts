@@ -60,7 +60,7 @@ export const enum Entry {
   RefName,
   /** `params.ref.uri`. */
   RefUri,
-  /** `params.argument.value`. */
+  /** `params.argument.value`, or one of `params.context.arguments`: what goes into a template. */
   ArgumentValue,
   /** An element of `params.notifications.resourceSubscriptions`. */
   ListenUri,
@@ -242,6 +242,7 @@ function prepare(envelope: Envelope, member: Member): void {
     case Member.RefName:
     case Member.RefUri:
     case Member.ArgumentValue:
+    case Member.ContextValue:
     case Member.RootUri:
       captureText(reader, envelope.entryAt, URI_BYTES_MAX);
       break;
@@ -362,6 +363,15 @@ function noteValue(envelope: Envelope, token: Token): Step {
       break;
     case Member.ArgumentValue:
       message.argumentValueKind = kindOf(isString);
+      if (isString) return stopAt(envelope, Entry.ArgumentValue);
+      break;
+    case Member.Context:
+      if (isObject) return enter(envelope, Place.Context);
+      break;
+    case Member.ContextArguments:
+      if (isObject) return enter(envelope, Place.ContextArguments);
+      break;
+    case Member.ContextValue:
       if (isString) return stopAt(envelope, Entry.ArgumentValue);
       break;
     case Member.Notifications:

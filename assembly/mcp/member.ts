@@ -15,6 +15,9 @@ export const enum Place {
   Notifications,
   /** `params.argument` of completion/complete. */
   Argument,
+  /** `params.context` of completion/complete, and its `arguments`: names that the template chose. */
+  Context,
+  ContextArguments,
   /** `params.inputResponses`: names that the server chose. */
   InputResponses,
   /** One of its values, or the `result` of a client: where `roots` can stand. */
@@ -57,6 +60,10 @@ export const enum Member {
   RefName,
   RefUri,
   ArgumentValue,
+  Context,
+  ContextArguments,
+  /** A value of `context.arguments`, under whatever name. */
+  ContextValue,
   ClientCapabilities,
   /** A value of `inputResponses`, under whatever name. */
   Answer,
@@ -79,6 +86,10 @@ export function memberOf(place: Place, address: usize, bytes: u32): Member {
       return notificationsMember(address, bytes);
     case Place.Argument:
       return argumentMember(address, bytes);
+    case Place.Context:
+      return match(Member.Unknown, address, bytes, "arguments", Member.ContextArguments);
+    case Place.ContextArguments:
+      return Member.ContextValue;
     case Place.InputResponses:
       return Member.Answer;
     case Place.Answer:
@@ -107,7 +118,7 @@ function paramsMember(address: usize, bytes: u32): Member {
   member = match(member, address, bytes, "uri", Member.Uri);
   member = match(member, address, bytes, "cursor", Member.Known);
   member = match(member, address, bytes, "argument", Member.Argument);
-  member = match(member, address, bytes, "context", Member.Known);
+  member = match(member, address, bytes, "context", Member.Context);
   member = match(member, address, bytes, "taskId", Member.TaskId);
   member = match(member, address, bytes, "inputResponses", Member.InputResponses);
   member = match(member, address, bytes, "requestState", Member.Known);

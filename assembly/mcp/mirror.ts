@@ -2,7 +2,7 @@
 // message belongs to. The body decides what is allowed. The headers are compared, because rules elsewhere in the mesh may trust
 // them, and because two servers that read the era from different signals read two different requests.
 
-import { METHOD_BYTES_MAX, URI_BYTES_MAX, VERSION_BYTES_MAX } from "../limits";
+import { METHOD_BYTES_MAX, NAME_BYTES_MAX, URI_BYTES_MAX, VERSION_BYTES_MAX } from "../limits";
 import { base64Value } from "../memory/base64";
 import { equalBytes, equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { Fault } from "./fault";
@@ -12,10 +12,9 @@ import { isNotification, MirrorSource, mirrorOf } from "./method";
 /** Offsets of the copied values in the block of a mirror. */
 const VERSION_AT: u32 = 0;
 const METHOD_AT: u32 = VERSION_AT + VERSION_BYTES_MAX;
-const NAME_AT: u32 = METHOD_AT + METHOD_BYTES_MAX;
 
 /** Bytes of the block that `initMirror` takes. */
-export const MIRROR_BLOCK_BYTES: u32 = NAME_AT + URI_BYTES_MAX;
+export const MIRROR_BLOCK_BYTES: u32 = METHOD_AT + METHOD_BYTES_MAX;
 
 /** One header, copied from the request. */
 @unmanaged
@@ -32,6 +31,7 @@ export class Mirrored {
 export class Mirror {
   version: Mirrored;
   method: Mirrored;
+  /** Its value can be long and is mostly absent, so it has a block of its own, which the mirror owns: 0 when there is none. */
   name: Mirrored;
 }
 
@@ -46,7 +46,7 @@ export function initMirror(mirror: Mirror, block: usize): void {
   mirror.name = changetype<Mirrored>(records + 2 * offsetof<Mirrored>());
   mirror.version.at = block + VERSION_AT;
   mirror.method.at = block + METHOD_AT;
-  mirror.name.at = block + NAME_AT;
+  mirror.name.at = 0;
   resetMirror(mirror);
 }
 
@@ -55,6 +55,14 @@ export function resetMirror(mirror: Mirror): void {
   mirror.version.count = 0;
   mirror.method.count = 0;
   mirror.name.count = 0;
+  if (mirror.name.at != 0) heap.free(mirror.name.at);
+  mirror.name.at = 0;
+  mirror.name.bytes = 0;
+}
+
+/** Bytes that `mirror` holds beside its record and its block. */
+export function mirrorHeldBytes(mirror: Mirror): u32 {
+  return mirror.name.bytes;
 }
 
 /** Notes a value of `MCP-Protocol-Version`. */
@@ -67,11 +75,23 @@ export function noteMethod(mirror: Mirror, value: usize, bytes: u32): void {
   note(mirror.method, value, bytes, METHOD_BYTES_MAX);
 }
 
-/** Notes a value of `Mcp-Name`, and takes it out of its encoding. */
+/** Notes the value of `Mcp-Name`, and takes it out of its encoding. Once per request. */
 export function noteName(mirror: Mirror, value: usize, bytes: u32): void {
   const header = mirror.name;
+  // SAFETY: the value stays inside the header's.
+  while (bytes > 0 && isBlank(u32(load<u8>(value)))) {
+    value++;
+    bytes--;
+  }
+  // An encoded value is a third longer than the longest name, and has twelve bytes around it.
+  if (bytes > ((URI_BYTES_MAX + 2) / 3) * 4 + 12) {
+    header.count++;
+    header.isBad = true;
+    return;
+  }
+  header.at = heap.alloc(max<u32>(bytes, 1));
   if (!startsWithLiteral(value, bytes, "=?base64?")) {
-    note(header, value, bytes, URI_BYTES_MAX);
+    note(header, value, bytes, bytes);
     return;
   }
   header.count++;
@@ -109,6 +129,8 @@ export function checkMirror(message: Message, mirror: Mirror): Fault {
 function nameAgrees(message: Message, mirror: Mirror): bool {
   switch (mirrorOf(message.methodAt, message.methodBytes)) {
     case MirrorSource.Name:
+      // Of a longer name not all is here; it can stand in no list.
+      if (message.nameBytes > NAME_BYTES_MAX) return true;
       return message.nameKind != Kind.Good || says(mirror.name, message.nameAt, message.nameBytes);
     case MirrorSource.Uri:
       return message.uriKind != Kind.Good || message.uriIsMirrored;
@@ -164,7 +186,7 @@ function decodeName(header: Mirrored, value: usize, bytes: u32): bool {
   while (end > 0 && isBlank(u32(load<u8>(value + end - 1)))) end--;
   if (end < 2 || u32(load<u8>(value + end - 2)) != 0x3f || u32(load<u8>(value + end - 1)) != 0x3d) return false;
   end -= 2;
-  if ((end & 3) != 0 || (end >> 2) * 3 > URI_BYTES_MAX) return false;
+  if ((end & 3) != 0) return false;
   let length: u32 = 0;
   for (let i: u32 = 0; i < end; i += 4) {
     const isLast = i + 4 == end;
@@ -178,7 +200,7 @@ function decodeName(header: Mirrored, value: usize, bytes: u32): bool {
     // Bits that encode nothing must be zero.
     if ((padding == 1 && (word & 0xff) != 0) || (padding == 2 && (word & 0xffff) != 0)) return false;
     for (let j: u32 = 0; j < 3 - padding; j++) {
-      // SAFETY: length < end / 4 * 3 <= URI_BYTES_MAX.
+      // SAFETY: length < end / 4 * 3, less than the encoded value, for which there is room.
       store<u8>(header.at + length++, (word >> (16 - (j << 3))) & 0xff);
     }
   }

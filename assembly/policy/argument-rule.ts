@@ -3,9 +3,8 @@
 
 import { URI_BYTES_MAX } from "../limits";
 import { equalBytes, equalsLiteral } from "../memory/bytes";
-import { UriFault } from "../uri/fault";
 import { isPathUnder, isUnder } from "../uri/root";
-import { checkUri, Form, Traversal } from "../uri/rules";
+import { Form } from "../uri/rules";
 import { firstName, freeNameSet, hasName, NameSet, nameBytes, nextName } from "./name-set";
 
 /** Reference tokens of the longest pointer. */
@@ -105,17 +104,26 @@ export function segmentIsElement(rule: ArgumentRule, index: u32, element: u32): 
   return value == element;
 }
 
+/** The rules that need the URI rules first, by form. */
+export function formOf(rule: ArgumentRule): Form {
+  return rule.kind == RuleKind.Path ? Form.Path : Form.Uri;
+}
+
+/** Whether the rule is about URIs or paths. */
+export function needsUriRules(rule: ArgumentRule): bool {
+  return rule.kind == RuleKind.Uri || rule.kind == RuleKind.Path;
+}
+
 /**
  * Whether a string may stand at the rule's place. `bytes` is its length; only the first URI_BYTES_MAX bytes of a longer one
- * stand at `address`.
+ * stand at `address`. For a rule that `needsUriRules` the string has passed them.
  */
-export function ruleAllows(rule: ArgumentRule, traversal: Traversal, address: usize, bytes: u32): bool {
+export function ruleAllows(rule: ArgumentRule, address: usize, bytes: u32): bool {
   if (rule.kind == RuleKind.MaxBytes) return bytes <= rule.bytesMax;
   if (bytes > URI_BYTES_MAX) return false;
   const values = rule.values;
   if (rule.kind == RuleKind.Enum) return values !== null && hasName(values, address, bytes);
   const isPath = rule.kind == RuleKind.Path;
-  if (checkUri(address, bytes, traversal, isPath ? Form.Path : Form.Uri) != UriFault.None) return false;
   if (values === null) return true;
   for (let root = firstName(values); root != 0; root = nextName(values, root)) {
     if (isPath ? isPathUnder(root, nameBytes(root), address, bytes) : isUnder(root, nameBytes(root), address, bytes)) {

@@ -7,7 +7,17 @@
 import { captureText, isInObject, Token } from "../json/reader";
 import { ARGUMENT_RULES_MAX, URI_BYTES_MAX } from "../limits";
 import { Envelope } from "../mcp/envelope";
-import { ArgumentRule, ruleAllows, SEGMENTS_MAX, segmentIs, segmentIsElement } from "./argument-rule";
+import { UriFault } from "../uri/fault";
+import { checkUri, Form } from "../uri/rules";
+import {
+  ArgumentRule,
+  formOf,
+  needsUriRules,
+  ruleAllows,
+  SEGMENTS_MAX,
+  segmentIs,
+  segmentIsElement,
+} from "./argument-rule";
 import { Policy } from "./policy";
 
 @unmanaged
@@ -174,16 +184,26 @@ function captureForTargets(policy: Policy, walk: ArgumentWalk, envelope: Envelop
   }
 }
 
-/** The string that has been captured stands where `count` tokens lead. */
+/** The string that has been captured stands where `count` tokens lead. Each form of the URI rules looks at it once. */
 function checkTargets(policy: Policy, walk: ArgumentWalk, envelope: Envelope, count: u32): void {
+  const at = envelope.entryAt;
+  const bytes = envelope.reader.textBytes;
+  let uriFault: UriFault = UriFault.Unchecked;
+  let pathFault: UriFault = UriFault.Unchecked;
   let index: u32 = 0;
   let rule = policy.argumentRules;
   while (rule !== null) {
-    if (
-      isTarget(rule, walk, index, count) &&
-      !ruleAllows(rule, policy.traversal, envelope.entryAt, envelope.reader.textBytes)
-    ) {
-      walk.broken |= rule.bit;
+    if (isTarget(rule, walk, index, count)) {
+      let isGood: bool = true;
+      if (needsUriRules(rule)) {
+        const isPath = formOf(rule) == Form.Path;
+        let fault: UriFault = isPath ? pathFault : uriFault;
+        if (fault == UriFault.Unchecked) fault = checkUri(at, bytes, policy.traversal, formOf(rule));
+        if (isPath) pathFault = fault;
+        else uriFault = fault;
+        isGood = fault == UriFault.None;
+      }
+      if (!isGood || !ruleAllows(rule, at, bytes)) walk.broken |= rule.bit;
     }
     index++;
     rule = rule.next;

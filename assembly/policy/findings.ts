@@ -6,7 +6,7 @@ import { Entry, Envelope, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
 import { UriFault } from "../uri/fault";
 import { isTemplateUnder, isUnder } from "../uri/root";
-import { checkUri, Form } from "../uri/rules";
+import { beginsWithSlash, checkUri, Form } from "../uri/rules";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
 import { firstName, hasName, nameBytes, nextName } from "./name-set";
 import { Policy } from "./policy";
@@ -85,8 +85,7 @@ function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void
       findings.refUri = judgeTemplate(policy, at, bytes);
       break;
     case Entry.ArgumentValue:
-      // It is put into a template, perhaps where slashes are allowed.
-      findings.argumentValue = bytes == 0 ? Reason.None : judgeText(policy, at, bytes, Form.Path);
+      if (findings.argumentValue == Reason.None) findings.argumentValue = judgeValue(policy, at, bytes);
       break;
     case Entry.ListenUri:
       if (findings.listen == Reason.None) findings.listen = judgeResource(policy, at, bytes);
@@ -109,6 +108,14 @@ function judgeText(policy: Policy, address: usize, bytes: u32, form: Form): Reas
     default:
       return Reason.UriMalformed;
   }
+}
+
+/** A value that is put into a template, perhaps where slashes are allowed: a path, and no absolute one. */
+function judgeValue(policy: Policy, address: usize, bytes: u32): Reason {
+  if (bytes == 0) return Reason.None;
+  const reason = judgeText(policy, address, bytes, Form.Path);
+  if (reason != Reason.None) return reason;
+  return beginsWithSlash(address, address + bytes) ? Reason.UriMalformed : Reason.None;
 }
 
 /** A resource must pass the rules and stand under one of the roots. */

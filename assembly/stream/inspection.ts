@@ -6,7 +6,7 @@
 import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
 import { ENVELOPE_BLOCK_BYTES, Envelope, initEnvelope, resetEnvelope } from "../mcp/envelope";
 import { Message } from "../mcp/message";
-import { initMirror, MIRROR_BLOCK_BYTES, MIRROR_BYTES, Mirror, resetMirror } from "../mcp/mirror";
+import { initMirror, MIRROR_BLOCK_BYTES, MIRROR_BYTES, Mirror, mirrorHeldBytes, resetMirror } from "../mcp/mirror";
 import { FINDINGS_BYTES, Findings, initFindings, resetFindings } from "../policy/findings";
 import { Policy } from "../policy/policy";
 import { Guard } from "./guard";
@@ -58,12 +58,13 @@ export function inspectionBytes(policy: Policy): u32 {
 
 /** Bytes that `inspection` holds now. */
 export function heldBytes(inspection: Inspection): u32 {
-  return inspection.blockBytes + readerHeldBytes(inspection.reader);
+  return inspection.blockBytes + readerHeldBytes(inspection.reader) + mirrorHeldBytes(inspection.mirror);
 }
 
 /** Frees an inspection that nobody uses. */
 export function freeInspection(inspection: Inspection): void {
   freeReader(inspection.reader);
+  resetMirror(inspection.mirror);
   heap.free(changetype<usize>(inspection));
 }
 

@@ -8,12 +8,14 @@ import { allocateWriter, clear, Writer, writeEscaped, writeLiteral } from "../me
 import { infoOf, Reason } from "../policy/reason";
 import { countExchange, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
+import { settle } from "./request";
 
 /** Every byte of a name can take six characters when it is escaped. */
 const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
 
 /** `proxy_on_log`. A host that refuses filter state is told nothing: the exchange is over. */
 export function recordExchange(exchange: Exchange): void {
+  settle(exchange);
   countExchange(exchange.decision, exchange.reason);
   setText("mcp_decision", decisionName(exchange.decision));
   if (exchange.reason != Reason.None) setText("mcp_reason", infoOf(exchange.reason).name);

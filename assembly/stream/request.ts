@@ -5,6 +5,7 @@ import { Action, BufferId, ListenerDirection } from "../host/abi";
 import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
+import { isComplete } from "../json/reader";
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX } from "../limits";
 import { finishEnvelope } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
@@ -49,7 +50,10 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   if (endOfStream) return pass(exchange, Decision.Pass);
   if (!startReading(exchange, policy)) return declineHeaders(exchange, policy, Reason.Overloaded);
   const inspection = exchange.inspection;
-  if (inspection !== null) copyMirror(inspection.mirror);
+  if (inspection !== null) {
+    copyMirror(inspection.mirror);
+    if (!accountReading(exchange, policy, inspection)) return declineHeaders(exchange, policy, Reason.Overloaded);
+  }
   if (policy.mode == Mode.Monitor) {
     exchange.stage = Stage.Watching;
     return Action.Continue;
@@ -88,6 +92,17 @@ export function onRequestTrailers(exchange: Exchange): Action {
     return Action.HoldHeaders;
   }
   return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldHeaders;
+}
+
+/**
+ * Before an exchange is recorded: a message that was watched as it passed, and whose end nobody has told, because the server had
+ * all of it and answered first, is judged by what has been read. One that is incomplete stays without a decision.
+ */
+export function settle(exchange: Exchange): void {
+  const policy = exchange.guard.policy;
+  const inspection = exchange.inspection;
+  if (exchange.stage != Stage.Watching || policy === null || inspection === null) return;
+  if (isComplete(inspection.reader)) conclude(exchange, policy, inspection);
 }
 
 /** Reads the bytes that are new. The first fault ends it: nothing that follows can make the message acceptable. */

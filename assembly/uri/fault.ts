@@ -6,4 +6,6 @@ export const enum UriFault {
   Traversal,
   /** It is no URI that all readers take apart in the same way. */
   Malformed,
+  /** Nobody has looked yet. */
+  Unchecked,
 }

@@ -3,7 +3,7 @@
 
 import { equalBytes, equalsLiteral, Literal, literalBytes, startsWithLiteral } from "../memory/bytes";
 import { endsAuthority, endsPath, isFile, schemeBytes } from "./rules";
-import { tripleAt } from "./text";
+import { decodeOnce, tripleAt } from "./text";
 
 /**
  * Whether the URI is the root itself or stands below it. Both have passed `checkUri`; `file:///srv/repos-evil` is not under
@@ -12,6 +12,7 @@ import { tripleAt } from "./text";
 export function isUnder(root: usize, rootBytes: u32, uri: usize, uriBytes: u32): bool {
   if (uriBytes < rootBytes || !equalBytes(root, uri, rootBytes)) return false;
   if (hasNeedlessEscape(uri + rootBytes, uriBytes - rootBytes)) return false;
+  if (isFile(uri, schemeBytes(uri, uriBytes)) && hasDrive(uri + rootBytes, uri + uriBytes)) return false;
   if (isSystemPath(uri, uriBytes) && !isSystemPath(root, rootBytes)) return false;
   if (uriBytes == rootBytes) return true;
   // SAFETY: rootBytes is not 0, and uriBytes is larger.
@@ -37,6 +38,21 @@ export function isTemplateUnder(root: usize, rootBytes: u32, template: usize, by
   return literal > rootBytes || last == 0x2f || last == 0x3a;
 }
 
+/**
+ * Whether a segment of the path begins with a drive, like `C:`: a join on Windows goes there, whatever stood before. The text in front of
+ * `address` ends with a slash, or what follows it does not begin a segment.
+ */
+function hasDrive(address: usize, end: usize): bool {
+  for (let at = address; at < end; at++) {
+    // SAFETY: at < end; the byte in front of `address` is the root's last.
+    const byte = u32(load<u8>(at));
+    if (endsPath(byte)) return false;
+    if (u32(load<u8>(at - 1)) != 0x2f || (byte | 0x20) - 0x61 > 25 || at + 1 == end) continue;
+    if (u32(load<u8>(at, 1)) == 0x3a || tripleAt(at + 1, end) == 0x3a) return true;
+  }
+  return false;
+}
+
 /** Whether a path is the root itself or stands below it, segment by segment. The path has passed `checkUri` as a path. */
 export function isPathUnder(root: usize, rootBytes: u32, path: usize, bytes: u32): bool {
   if (bytes < rootBytes || !equalBytes(root, path, rootBytes)) return false;
@@ -46,7 +62,7 @@ export function isPathUnder(root: usize, rootBytes: u32, path: usize, bytes: u32
 }
 
 /** Whether the path spells a character with `%XX` that needs none: a letter, a digit, `-`, `.`, `_` or `~`. */
-function hasNeedlessEscape(address: usize, bytes: u32): bool {
+export function hasNeedlessEscape(address: usize, bytes: u32): bool {
   const end = address + bytes;
   // SAFETY: at < end.
   for (let at = address; at < end && !endsPath(u32(load<u8>(at))); at++) {
@@ -64,12 +80,27 @@ function isHierarchical(uri: usize, bytes: u32): bool {
   return bytes >= colon + 3 && equalsLiteral(uri + colon + 1, 2, "//");
 }
 
-/** Whether a `file:` URI points into the views that the kernel gives of itself and of open files. */
+/** Bytes that can decode to `file:///dev/fd/` in three rounds, and a few. */
+const HEAD_BYTES: u32 = 416;
+const head: usize = memory.data(416);
+
+/** Whether a `file:` URI points into the views that the kernel gives of itself and of open files, however its slashes are spelled. */
 function isSystemPath(uri: usize, bytes: u32): bool {
   if (!isFile(uri, schemeBytes(uri, bytes))) return false;
-  return (
-    pathIs(uri, bytes, "file:///proc") || pathIs(uri, bytes, "file:///sys") || pathIs(uri, bytes, "file:///dev/fd")
-  );
+  let length = min(bytes, HEAD_BYTES);
+  memory.copy(head, uri, length);
+  for (let round = 0; round <= 3; round++) {
+    if (
+      pathIs(head, length, "file:///proc") ||
+      pathIs(head, length, "file:///sys") ||
+      pathIs(head, length, "file:///dev/fd")
+    )
+      return true;
+    const decoded = decodeOnce(head, length);
+    if (decoded == length) return false;
+    length = decoded;
+  }
+  return false;
 }
 
 /** Whether the URI is `folder` or stands below it. */

@@ -69,7 +69,22 @@ function isCleanText(address: usize, bytes: u32, form: Form): bool {
   // Some readers trim both ends.
   const first = u32(load<u8>(address)); // SAFETY: bytes is not 0.
   const last = u32(load<u8>(end - 1)); // SAFETY: bytes is not 0.
-  return first > 0x20 && last > 0x20;
+  return first > 0x20 && last > 0x20 && !isBlankGlyph(address, end) && !isBlankGlyph(lastCharacter(address, end), end);
+}
+
+function lastCharacter(address: usize, end: usize): usize {
+  let at = end - 1;
+  // SAFETY: address <= at < end.
+  while (at > address && (u32(load<u8>(at)) & 0xc0) == 0x80) at--;
+  return at;
+}
+
+/** Whether the character at `at` is white space beyond ASCII, or one that nobody sees. */
+function isBlankGlyph(at: usize, end: usize): bool {
+  // SAFETY: at < end.
+  if (u32(load<u8>(at)) < 0x80) return false;
+  const glyph = glyphAt(at, end);
+  return glyph == Glyph.Space || glyph == Glyph.Invisible;
 }
 
 /** A byte that may stand in a URI as it is (RFC 3986 section 2), or above ASCII (RFC 3987). */
@@ -114,10 +129,28 @@ function hasSafeStructure(address: usize, bytes: u32): bool {
   }
   // SAFETY: at < end.
   while (at < end && !endsPath(u32(load<u8>(at)))) {
-    if (pairAt(at, end, 0x2f, 0x2f)) return false;
+    if (u32(load<u8>(at)) == 0x2f && at + 1 < end && beginsWithSlash(at + 1, end)) return false;
     at++;
   }
   return true;
+}
+
+/** Bytes that can decode to one byte in ROUNDS rounds. */
+const SPELLING_BYTES: u32 = 27;
+const spelling: usize = memory.data(32);
+
+/** Whether what stands at `at` is a slash or a backslash, as it stands or after any round of decoding. */
+export function beginsWithSlash(at: usize, end: usize): bool {
+  let bytes = min(u32(end - at), SPELLING_BYTES);
+  memory.copy(spelling, at, bytes);
+  for (let round: u32 = 0; round <= ROUNDS; round++) {
+    // SAFETY: bytes is not 0, and decoding leaves at least one byte.
+    const first = u32(load<u8>(spelling));
+    if (first == 0x2f || first == 0x5c) return true;
+    if (first != 0x25) return false;
+    bytes = decodeOnce(spelling, bytes);
+  }
+  return false;
 }
 
 /** Bytes of the scheme in front of `:`; 0 when there is none in lower case (RFC 3986 section 3.1). */
@@ -176,7 +209,7 @@ function hasTwoDots(address: usize, bytes: u32): bool {
 
 /**
  * Whether a whole token consists of two dots or more, or a whole path segment of one, once look-alikes are taken for what they
- * look like, invisible characters are left out, and spaces at the ends are cut off.
+ * look like, and spaces and invisible characters are left out.
  */
 function hasDotSegment(address: usize, bytes: u32, form: Form): bool {
   const end = address + bytes;

@@ -86,7 +86,10 @@ export function glyphAt(at: usize, end: usize): Glyph {
   if (lead < 0x80) return asciiGlyph(lead);
   if (lead < 0xe0) {
     glyphBytes = 2;
-    return lead == 0xc2 && at + 1 < end && u32(load<u8>(at, 1)) == 0xad ? Glyph.Invisible : Glyph.Other; // U+00AD
+    if (lead != 0xc2 || at + 1 >= end) return Glyph.Other;
+    const second = u32(load<u8>(at, 1));
+    // U+00AD soft hyphen, U+00A0 no-break space.
+    return second == 0xad ? Glyph.Invisible : second == 0xa0 ? Glyph.Space : Glyph.Other;
   }
   if (lead >= 0xf0) {
     glyphBytes = 4;
@@ -130,8 +133,10 @@ function wideGlyph(point: u32): Glyph {
     case 0xff0e: // full-width full stop
       return Glyph.Dot;
     case 0x2025: // two dot leader
+    case 0xfe30: // its vertical form
       return Glyph.TwoDots;
     case 0x2026: // horizontal ellipsis
+    case 0xfe19: // its vertical form
       return Glyph.ThreeDots;
     case 0xff0f: // full-width solidus
     case 0x2044: // fraction slash
@@ -148,6 +153,12 @@ function wideGlyph(point: u32): Glyph {
     case 0xfeff: // zero-width no-break space
       return Glyph.Invisible;
     default:
-      return Glyph.Other;
+      return isWideBlank(point) ? Glyph.Space : Glyph.Other;
   }
+}
+
+/** White space beyond U+00A0 (Unicode property White_Space), which `trim` and `strip` of many languages take away. */
+export function isWideBlank(point: u32): bool {
+  if (point >= 0x2000 && point <= 0x200a) return true;
+  return point == 0x1680 || point == 0x2028 || point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000;
 }

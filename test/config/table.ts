@@ -547,6 +547,8 @@ const NO_URI_ROOTS: readonly (readonly [string, string?])[] = [
   ["file:///srv/.%2E/etc/", DECODES],
   ["file:///srv/%252e%252e/", DECODES],
   ["file:///srv/%2e/", DECODES],
+  ["file:///srv/%72epos/", DECODES],
+  ["file:///srv/%2fetc/", DECODES],
   ["file:///srv/..%2fetc/", DECODES],
   ["file:///srv/a%00/", DECODES],
   ["file:///srv/a%0a/", DECODES],
@@ -687,6 +689,10 @@ const ARGUMENTS: ConfigurationRow[] = [
       ["/srv/\u007f/"],
       ["/srv/ "],
       [" /srv/"],
+      ["/srv/./a"],
+      ["/srv/."],
+      ["/srv//a"],
+      ["//srv"],
     ] as const
   ).map(([text, schemaCannot]) =>
     bad(
@@ -694,6 +700,27 @@ const ARGUMENTS: ConfigurationRow[] = [
       argumentRules({ ...ARGUMENT, rule: { path_roots: ["/srv", text] } }),
       `argument_rules[0].rule.path_roots[1]: ${NOT_A_PATH}`,
       schemaCannot,
+    ),
+  ),
+  bad(
+    "257 roots of an argument",
+    argumentRules({ ...ARGUMENT, rule: { uri_roots: names(257).map((name) => `mcp://${name}/`) } }),
+    "argument_rules[0].rule.uri_roots: the list has too many entries, expected at most 256",
+  ),
+  bad(
+    "257 path roots of an argument",
+    argumentRules({ ...ARGUMENT, rule: { path_roots: names(257).map((name) => `/${name}`) } }),
+    "argument_rules[0].rule.path_roots: the list has too many entries, expected at most 256",
+  ),
+  ...[
+    '{"tool_allowlist":[],"argument_rules":[{',
+    `${argumentRules({ ...ARGUMENT, rule: { enum: ["a"] } }).slice(0, -3)}`,
+  ].map((text) =>
+    bad(
+      `an argument rule that is cut: ${text.slice(-20)}`,
+      text,
+      `argument_rules[0]: not acceptable JSON at byte ${Buffer.byteLength(text)}: json_incomplete`,
+      NO_JSON,
     ),
   ),
   bad(
@@ -877,7 +904,11 @@ const SOURCES: ConfigurationRow[] = [
     `https://${"a".repeat(248)}`,
   ].map((origin) => good(`the origin ${origin.slice(0, 40)}`, withMembers({ allowed_origins: [origin] }))),
   ...["https://app.example/", "https://App.example", "*", "https://*.example", "app.example", "null"].map((origin) =>
-    idle(`the origin ${origin}`, withMembers({ allowed_origins: [origin] })),
+    bad(
+      `the origin ${origin}`,
+      withMembers({ allowed_origins: [origin] }),
+      "allowed_origins[0]: expected an origin as a browser sends it, like https://app.example, without a path",
+    ),
   ),
   ...nameList("allowed_origins", ORIGIN, 256),
   bad(
@@ -889,9 +920,14 @@ const SOURCES: ConfigurationRow[] = [
     (host) => good(`the host ${host}`, withMembers({ allowed_hosts: [host] })),
   ),
   good("a host of 256 bytes", withMembers({ allowed_hosts: ["h".repeat(256)] })),
-  ...["https://mcp.example", "mcp.example/", "*.example", "*", "mcp.example:*", "::1"].map((host) =>
-    idle(`the host ${host}`, withMembers({ allowed_hosts: [host] })),
+  ...["https://mcp.example", "mcp.example/", "*.example", "*", "mcp.example:*"].map((host) =>
+    bad(
+      `the host ${host}`,
+      withMembers({ allowed_hosts: [host] }),
+      "allowed_hosts[0]: expected a host like mcp.example or mcp.example:8443, without a scheme or a path",
+    ),
   ),
+  idle("the host ::1", withMembers({ allowed_hosts: ["::1"] })),
   ...nameList("allowed_hosts", HOST, 256),
   bad(
     "an empty list of hosts",

@@ -6,20 +6,20 @@
 import { JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LISTED_TOOLS, messageBody } from "../generators/message.ts";
+import { type Exchange, legacyExchange, messageBody, modernExchange, OPEN_POLICY } from "../generators/message.ts";
 import { mutatedBody } from "../generators/mutate.ts";
-import { exchange, startGuard, verdict } from "../host/guard.ts";
+import { exchange, JSON_HEADERS, startGuard, verdict } from "../host/guard.ts";
 import { THREAT_VECTORS } from "../vectors/threats.ts";
 import { readInPython } from "./python.ts";
 
 /** Method and tool name; null where the message has none. */
 type Performed = readonly [method: string | null, name: string | null];
 
-const { vm, plugin } = startGuard({ tool_allowlist: LISTED_TOOLS });
+const { vm, plugin } = startGuard(OPEN_POLICY);
 
 /** What the filter says that a body is, when it lets it through. */
-function decided(body: Uint8Array): readonly [string | undefined, string | undefined] | undefined {
-  const stream = exchange(plugin, { body });
+function decided({ headers, body }: Exchange): readonly [string | undefined, string | undefined] | undefined {
+  const stream = exchange(plugin, { headers: [...JSON_HEADERS, ...headers], body });
   vm.logs.length = 0;
   if (verdict(stream, body) !== "allow") return undefined;
   return [stream.filterState.get("mcp_method"), stream.filterState.get("mcp_tool")];
@@ -79,14 +79,28 @@ const READERS: Readonly<Record<string, (text: string) => Performed>> = {
  */
 const REFUSED = "refused";
 
-const bodies: Uint8Array[] = [
-  ...THREAT_VECTORS.map(({ request }) => request.body).filter((body) => body.length < 10_000),
-  ...fc.sample(mutatedBody(messageBody), { numRuns: 6000, seed: 7 }),
-  ...fc.sample(messageBody, { numRuns: 1000, seed: 7 }),
-];
-const passed = bodies.flatMap((body) => {
-  const found = decided(body);
-  return found === undefined ? [] : [{ body, found }];
+/** Names as Envoy gives them to a filter; only what is compared with the body. */
+const mirrored = (headers: Exchange["headers"]): Exchange["headers"] =>
+  headers.map(([name, value]) => [name.toLowerCase(), value] as const).filter(([name]) => name.startsWith("mcp-"));
+
+const valid = fc.oneof(
+  modernExchange,
+  legacyExchange,
+  messageBody.map((body): Exchange => ({ headers: [], body })),
+);
+const mutated = valid.chain(({ headers, body }) =>
+  mutatedBody(fc.constant(body)).map((changed): Exchange => ({ headers, body: changed })),
+);
+const exchanges: Exchange[] = [
+  ...THREAT_VECTORS.map(({ request: { headers, body } }) => ({ headers, body })).filter(
+    ({ body }) => body.length < 10_000,
+  ),
+  ...fc.sample(mutated, { numRuns: 9000, seed: 7 }),
+  ...fc.sample(valid, { numRuns: 1500, seed: 7 }),
+].map(({ headers, body }) => ({ headers: mirrored(headers), body }));
+const passed = exchanges.flatMap((each) => {
+  const found = decided(each);
+  return found === undefined ? [] : [{ body: each.body, found }];
 });
 
 function compare(read: (body: Uint8Array, index: number) => Performed | typeof REFUSED): void {
@@ -101,7 +115,7 @@ function compare(read: (body: Uint8Array, index: number) => Performed | typeof R
 
 test("enough bodies pass to say something", () => {
   expect(passed.length).toBeGreaterThan(1500);
-  expect(passed.length).toBeLessThan(bodies.length / 2);
+  expect(passed.length).toBeLessThan(exchanges.length / 2);
 });
 
 test.each(Object.entries(READERS))("%s performs what the filter has decided on", (name, read) => {

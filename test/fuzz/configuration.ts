@@ -49,6 +49,68 @@ const unguarded = fc.array(
   { maxLength: 3 },
 );
 
+const root = fc.oneof(
+  fc.constantFrom("file:///docs/", "file:///docs", "mcp://logs", "urn:x:", "a://h:80/x/", "ui://app/\u00fc", "docs"),
+  fc.constantFrom(
+    "FILE:///docs/",
+    "file://host/docs/",
+    "a://u@h/",
+    "a://h/../x",
+    "a://h/%2e",
+    "a://h/x?y",
+    "a:///",
+    "",
+  ),
+  fc.string({ maxLength: 6 }).map((text) => `a://h/${text}`),
+);
+const pathRoot = fc.oneof(
+  fc.constantFrom("/", "/docs", "/docs/", "/srv/a b", "/a/../b", "/a//b", "/.", "docs", "", "/\\"),
+  fc.string({ maxLength: 6 }).map((text) => `/${text}`),
+);
+const listOf = (each: fc.Arbitrary<string>) => fc.uniqueArray(each, { maxLength: 5 });
+const ruleForm = fc.oneof(
+  fc.constantFrom("uri", "path", "enum"),
+  fc.record({ enum: mostly(listOf(name)) }),
+  fc.record({ max_bytes: mostly(fc.oneof(fc.nat(9), anyNumber)) }),
+  fc.record({ uri_roots: mostly(listOf(root)) }),
+  fc.record({ path_roots: mostly(listOf(pathRoot)) }),
+  fc.constant({ max_bytes: 1, enum: ["a"] }),
+);
+const pointer = fc.oneof(
+  fc.constantFrom(
+    "/path",
+    "/a/-",
+    "/-/-",
+    "/",
+    "//",
+    "/~0~1",
+    "/~",
+    "/~2",
+    "x",
+    "",
+    "/a/b/c/d/e/f/g/h",
+    "/-".repeat(9),
+  ),
+  fc.string({ maxLength: 6 }).map((text) => `/${text}`),
+);
+const argumentRules = fc.array(
+  fc.record(
+    { tool: mostly(fc.constantFrom("safe", "a", "")), pointer: mostly(pointer), rule: mostly(ruleForm), x: anyValue },
+    { requiredKeys: ["tool", "pointer", "rule"] },
+  ),
+  { maxLength: 4 },
+);
+const origin = fc.constantFrom(
+  "https://app.example",
+  "http://[::1]:80",
+  "https://App.example",
+  "null",
+  "*",
+  "a://",
+  "",
+);
+const host = fc.constantFrom("server", "SERVER", "server:80", "mcp.example:8443", "[::1]", "https://h", "h/", "*", "");
+
 const configuration = fc.record(
   {
     tool_allowlist: mostly(names),
@@ -64,7 +126,14 @@ const configuration = fc.record(
     unguarded: mostly(unguarded),
     limits: mostly(limits),
     approval: mostly(fc.constantFrom({ mode: "off" }, { mode: "on" }, {})),
-    resource_roots: anyValue,
+    prompt_allowlist: mostly(names),
+    resource_roots: mostly(listOf(root)),
+    tasks: mostly(fc.constantFrom("deny", "allow", "Allow")),
+    uri_traversal: mostly(fc.constantFrom("literal", "segment", "none")),
+    argument_rules: mostly(argumentRules),
+    allowed_origins: mostly(listOf(origin)),
+    allowed_hosts: mostly(listOf(host)),
+    response_uris: anyValue,
     tool_allow_list: anyValue,
   },
   { requiredKeys: ["tool_allowlist"] },
@@ -95,6 +164,26 @@ const goodConfiguration = fc.record(
       { requiredKeys: [] },
     ),
     approval: fc.constant({ mode: "off" }),
+    prompt_allowlist: goodNames,
+    resource_roots: fc.uniqueArray(fc.constantFrom("file:///docs/", "mcp://logs", "urn:x:", "a://h/\u00fc")),
+    tasks: fc.constantFrom("deny", "allow"),
+    uri_traversal: fc.constantFrom("literal", "segment"),
+    argument_rules: fc.array(
+      fc.record({
+        tool: fc.constantFrom("safe", "evil"),
+        pointer: fc.constantFrom("/path", "/a/-", "/a/-/b", "/", "/~0~1"),
+        rule: fc.oneof(
+          fc.constantFrom("uri" as const, "path" as const),
+          fc.record({ enum: fc.uniqueArray(fc.constantFrom("a", "b"), { minLength: 1 }) }),
+          fc.record({ max_bytes: fc.nat(20) }),
+          fc.constant({ uri_roots: ["file:///docs/"] }),
+          fc.constant({ path_roots: ["/docs", "/srv/"] }),
+        ),
+      }),
+      { maxLength: 4 },
+    ),
+    allowed_origins: fc.subarray(["https://app.example", "http://localhost:3000"]),
+    allowed_hosts: fc.subarray(["server", "mcp.example", "server:80"], { minLength: 1 }),
   },
   { requiredKeys: ["tool_allowlist"] },
 );
@@ -157,7 +246,29 @@ export function fuzzConfigurations(
   return { tried, accepted, findings };
 }
 
-/** What is accepted is JSON of our language with a list of tools, and exactly those tools pass. */
+/** A call of each kind that a list, a root or a rule decides about. */
+const probes = (tool: string): readonly string[] => [
+  ...["evil", "safe", tool].map(toolCall),
+  ...[
+    '"path":"/docs/a"',
+    '"path":"../x","a":["a","c"]',
+    '"a":["file:///docs/../x",{"b":"/srv"}]',
+    '"":"","~/":"long text"',
+  ].map((members) => toolCall("safe").replace("}}", `,"arguments":{${members}}}}`)),
+  '{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"safe"}}',
+  ...[
+    "file:///docs/a",
+    "file:///docs/v1..v2",
+    "file:///docs/../a",
+    "mcp://logs",
+    "mcp://logsx",
+    "a://h/x",
+    "urn:x:y",
+  ].map((uri) => `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"${uri}"}}`),
+  '{"jsonrpc":"2.0","id":1,"method":"tasks/list"}',
+];
+
+/** What is accepted is JSON of our language with a list of tools, and exactly what it lists passes. */
 function checkAccepted(
   value: Uint8Array,
   send: (body: string) => string,
@@ -184,18 +295,20 @@ function checkAccepted(
   ].join();
   if (isPlain !== "enforce,jsonrpc_error,explain") return;
   if (JSON.stringify(policy.unguarded ?? []).includes("/mcp")) return;
-  for (const tool of ["evil", "safe", policy.tool_allowlist[0] ?? "x"]) {
-    const body = toolCall(tool);
+  for (const body of probes(policy.tool_allowlist[0] ?? "x")) {
     const request = {
       method: "POST",
       path: "/mcp",
-      headers: [["content-type", "application/json"]] as const,
+      headers: [
+        ["content-type", "application/json"],
+        ["host", "server"],
+      ] as const,
       body: Buffer.from(body),
     };
     const justified = requestFaults(request, policy);
     const found = send(body);
     const isRight =
       justified.size === 0 ? found === "allow" : [...justified].some((reason) => found.startsWith(`refuse ${reason} `));
-    if (!isRight) report(`${tool}: ${found}`, [...justified].join(" or ") || "allow");
+    if (!isRight) report(`${body}: ${found}`, [...justified].join(" or ") || "allow");
   }
 }

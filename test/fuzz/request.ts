@@ -1,10 +1,13 @@
-// Mutated bodies through the whole filter, debug build: no trap, and the verdict is one that the reference justifies.
+// Mutated bodies, with headers of the same message or of another, through the whole filter, debug build: no trap, and the verdict is one that the reference justifies.
 
 import fc from "fast-check";
-import { messageBody } from "../generators/message.ts";
+import { type Exchange, legacyExchange, messageBody, modernExchange, OPEN_POLICY } from "../generators/message.ts";
 import { mutatedBody } from "../generators/mutate.ts";
-import { addPlugin, type Delivery, post, startGuard } from "../host/guard.ts";
+import { NEARLY_ROOTS } from "../generators/uri.ts";
+import { addPlugin, type Delivery, JSON_HEADERS, post, startGuard } from "../host/guard.ts";
 import { faults, type MessagePolicy } from "../oracle/message.ts";
+import { ARGUMENT_VECTORS } from "../vectors/arguments.ts";
+import { ENTRY_VECTORS } from "../vectors/entries.ts";
 import { JSON_VECTORS } from "../vectors/json.ts";
 import { POLICY_VECTORS } from "../vectors/policy.ts";
 import { THREAT_VECTORS } from "../vectors/threats.ts";
@@ -20,25 +23,76 @@ const POLICIES: readonly MessagePolicy[] = [
   { tool_allowlist: ["delete_branch", "updates"], approval: { mode: "off" } },
   { tool_allowlist: ["safe"], limits: { depth: 3, members_per_object: 4, open_members: 8, key_bytes: 9 } },
   { tool_allowlist: ["safe", "evil"], limits: { depth: 1 } },
+  OPEN_POLICY,
+  { ...OPEN_POLICY, uri_traversal: "segment", resource_roots: [...NEARLY_ROOTS, "ui://app", "file:///"] },
+  {
+    tool_allowlist: ["safe", "other", "delete_all"],
+    prompt_allowlist: ["greet"],
+    argument_rules: [
+      { tool: "safe", pointer: "/path", rule: "path" },
+      { tool: "safe", pointer: "/a/-", rule: { enum: ["a", "b", "x"] } },
+      { tool: "safe", pointer: "/x", rule: { uri_roots: NEARLY_ROOTS } },
+      { tool: "safe", pointer: "/x/-/-", rule: { max_bytes: 3 } },
+      { tool: "other", pointer: "/", rule: { path_roots: ["/", "/docs"] } },
+      { tool: "safe", pointer: "/a/b", rule: "uri" },
+    ],
+  },
 ];
 
-const seeds = [
-  ...THREAT_VECTORS.map(({ request }) => request.body),
-  ...POLICY_VECTORS.map(({ body }) => body),
-  ...Object.values(JSON_VECTORS).flatMap((vectors) => vectors.map(({ text }) => text)),
-].filter((body) => body.length <= SEED_BYTES_MAX);
+const alone = (body: Uint8Array): Exchange => ({ headers: [], body });
+/** The headers that are compared with the body, names as Envoy gives them to a filter. */
+const mirrored = (headers: Exchange["headers"]): Exchange["headers"] =>
+  headers.map(([name, value]) => [name.toLowerCase(), value] as const).filter(([name]) => name.startsWith("mcp-"));
 
-const body = fc.oneof(
-  { weight: 1, arbitrary: messageBody },
-  { weight: 4, arbitrary: mutatedBody(messageBody, 6) },
-  { weight: 4, arbitrary: mutatedBody(fc.constantFrom(...seeds), 6) },
-  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 64 }) },
+const seeds: readonly Exchange[] = [
+  ...THREAT_VECTORS.map(({ request: { headers, body } }) => ({ headers: mirrored(headers), body })),
+  ...[...POLICY_VECTORS, ...ENTRY_VECTORS, ...ARGUMENT_VECTORS].map(({ body }) => alone(body)),
+  ...Object.values(JSON_VECTORS).flatMap((vectors) => vectors.map(({ text }) => alone(text))),
+].filter(({ body }) => body.length <= SEED_BYTES_MAX);
+
+const valid: fc.Arbitrary<Exchange> = fc
+  .oneof(modernExchange, legacyExchange, messageBody.map(alone))
+  .map(({ headers, body }) => ({ headers: mirrored(headers), body }));
+
+const mutated = (exchanges: fc.Arbitrary<Exchange>): fc.Arbitrary<Exchange> =>
+  exchanges.chain(({ headers, body }) =>
+    mutatedBody(fc.constant(body), 6).map((changed) => ({ headers, body: changed })),
+  );
+
+/** Headers that are nearly those of some message. */
+const header = fc.tuple(
+  fc.constantFrom("mcp-protocol-version", "mcp-method", "mcp-name"),
+  fc.oneof(
+    fc.constantFrom("2026-07-28", "2025-11-25", "2026-07-29", "", "tools/call", "resources/read", "safe", "evil"),
+    fc.constantFrom("=?base64?c2FmZQ==?=", "=?base64?c2FmZR==?=", "=?base64??=", "=?base64?", "file:///docs/a"),
+    fc.string({ maxLength: 12 }).map((text) => `=?base64?${text}?=`),
+    fc.string({ maxLength: 12 }),
+    fc.nat(6000).map((length) => "n".repeat(length)),
+  ),
 );
+
+/** Mostly the headers of the message, else those of another, with one more, or with one less. */
+const delivered = fc
+  .tuple(
+    fc.oneof(
+      { weight: 1, arbitrary: valid },
+      { weight: 4, arbitrary: mutated(valid) },
+      { weight: 4, arbitrary: mutated(fc.constantFrom(...seeds)) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 64 }).map(alone) },
+    ),
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constant((headers: Exchange["headers"]) => headers) },
+      { weight: 1, arbitrary: valid.map((other) => () => other.headers) },
+      { weight: 1, arbitrary: header.map((one) => (headers: Exchange["headers"]) => [...headers, one]) },
+      { weight: 1, arbitrary: fc.nat(5).map((at) => (headers: Exchange["headers"]) => headers.toSpliced(at, 1)) },
+    ),
+  )
+  .map(([{ headers, body }, change]): Exchange => ({ headers: change(headers), body }));
 
 const fraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
 const request = fc.record({
-  body,
+  exchange: delivered,
   cuts: fc.oneof(fc.array(fraction, { maxLength: 10 }), fc.constant("each byte" as const)),
   end: fc.constantFrom<NonNullable<Delivery["end"]>>("separate", "merged", "trailers"),
   policy: fc.nat(POLICIES.length - 1),
@@ -51,19 +105,22 @@ export function fuzzRequests(seconds: number, seed: number): { bodies: number; a
   const findings: Finding[] = [];
   let [bodies, allowed] = [0, 0];
   for (const { value, at } of samples(request, seconds, seed)) {
+    const { headers, body } = value.exchange;
     const cuts =
       value.cuts === "each byte"
-        ? value.body.keys()
-        : value.cuts.map((each) => Math.floor(each * value.body.length)).sort((one, other) => one - other);
+        ? body.keys()
+        : value.cuts.map((each) => Math.floor(each * body.length)).sort((one, other) => one - other);
     const policy = POLICIES[value.policy]!;
-    const verdict = post(plugins[value.policy]!, { body: value.body, cuts, end: value.end });
-    const justified = faults(value.body, policy);
+    const delivery = { headers: [...JSON_HEADERS, ...headers], body, cuts, end: value.end };
+    const verdict = post(plugins[value.policy]!, delivery);
+    const justified = faults(body, policy, headers);
     const isRight = justified.size === 0 ? verdict === "allow" : justified.has(reasonOf(verdict) as never);
     bodies++;
     if (verdict === "allow") allowed++;
     if (!isRight || vm.failed) {
-      const hex = Buffer.from(value.body).toString("hex");
-      const input = `policy ${value.policy}, cuts ${value.cuts}, end ${value.end}, body ${hex}`;
+      const hex = Buffer.from(body).toString("hex");
+      const sent = `headers ${JSON.stringify(headers)}, body ${hex}`;
+      const input = `policy ${value.policy}, cuts ${value.cuts}, end ${value.end}, ${sent}`;
       findings.push({
         at,
         input,

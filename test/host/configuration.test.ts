@@ -1,58 +1,21 @@
-// What is announced of a policy: its digest in a gauge and in the log, and the flagged tools that will be refused. The
-// digest is SHA-256 over the canonical JSON (RFC 8785) of the policy with every default written out, computed here anew.
+// What is announced of a policy: its digest in a gauge and in the log, and the flagged tools that will be refused. That a
+// digest is the one that schema/policy-digest.md describes is the subject of test/config/digest.test.ts, which computes it
+// anew; here it is compared between the builds, the spellings, the gauge and the log.
 
-import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { Vm } from "../../src/host/index.ts";
 import { addPlugin, BUILDS, post, startGuard, toolCall } from "./guard.ts";
 
-type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-
-/** RFC 8785 for texts, whole numbers, lists and objects. */
-function canonical(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
-}
-
-interface Configuration extends Record<string, Json> {
+interface Configuration extends Record<string, unknown> {
   readonly tool_allowlist: readonly string[];
 }
 
-const DEFAULTS = {
-  direction: "inbound",
-  method_allowlist: [],
-  mode: "enforce",
-  refusal: "jsonrpc_error",
-  refusal_detail: "explain",
-  request_body: "whole",
-  request_headers: "release",
-  unguarded: [],
-} as const;
-
-const LIMITS = {
-  body_bytes: 1_000_000,
-  depth: 64,
-  in_flight_bytes: 67_108_864,
-  key_bytes: 256,
-  members_per_object: 1024,
-  open_members: 4096,
-  stall_ms: 10_000,
-} as const;
-
+/** The digest that a guard of the release build writes to its log. */
 function digestOf(configuration: Configuration): string {
-  const unguarded = (configuration.unguarded ?? []) as readonly { readonly methods: readonly string[] }[];
-  const whole = {
-    ...DEFAULTS,
-    ...configuration,
-    limits: { ...LIMITS, ...(configuration.limits as object | undefined) },
-    unguarded: unguarded.map((entry) => ({ ...entry, methods: [...entry.methods].sort() })),
-  };
-  return createHash("sha256")
-    .update(canonical(whole as unknown as Json))
-    .digest("hex")
-    .slice(0, 16);
+  const [line] = startGuard(configuration).vm.logs;
+  const [, digest] = /^mcp-guard: policy ([0-9a-f]{16}) in /.exec(line?.message ?? "") ?? [];
+  if (digest === undefined) throw new Error(`no digest in ${line?.message}`);
+  return digest;
 }
 
 /** The digests that are in force, with how many guards enforce each. */
@@ -82,6 +45,17 @@ const CONFIGURATIONS: readonly Configuration[] = [
       { methods: ["POST"], path: "/" },
     ],
   },
+  { tool_allowlist: ["safe"], prompt_allowlist: ["greet"], resource_roots: ["file:///docs/"], tasks: "allow" },
+  { tool_allowlist: ["safe"], prompt_allowlist: ["greet"], resource_roots: ["file:///docs"], tasks: "allow" },
+  { tool_allowlist: ["safe"], resource_roots: ["file:///docs/"], uri_traversal: "segment" },
+  { tool_allowlist: ["safe"], allowed_origins: ["https://app.example"], allowed_hosts: ["mcp.example"] },
+  { tool_allowlist: ["safe"], allowed_hosts: ["MCP.example"] },
+  ...[{ enum: ["a", "b"] }, { enum: ["b", "a"] }, { max_bytes: 1 }, "uri", "path", { path_roots: ["/a"] }].map(
+    (rule) => ({
+      tool_allowlist: ["safe"],
+      argument_rules: [{ tool: "safe", pointer: "/x/-", rule }],
+    }),
+  ),
   { tool_allowlist: Array.from({ length: 5000 }, (_, index) => `tool_${index}_\u0001`) },
 ];
 
@@ -105,12 +79,14 @@ describe("the digest of a policy", () => {
       ' {\n"limits" : { "depth":64,"body_bytes":1e+06 } ,\t"tool_allowlist":["s\\u0061fe"],"unguarded":[] } ',
       '{"request_body":"whole","tool_allowlist":["\\u0073afe"],"limits":{"stall_ms":10000.0}}',
       '{"tool_allowlist":["safe"],"method_allowlist":[],"limits":{"in_flight_bytes":6.7108864E7}}',
+      '{"uri_traversal":"literal","tasks":"deny","resource_roots":[],"tool_allowlist":["safe"],"argument_rules":[]}',
+      '{"tool_allowlist":["safe"],"prompt_allowlist":[],"allowed_origins":[]}',
     ]) {
       const plugin = vm.startPlugin(text);
       expect(plugin.accepted).toBe(true);
       plugin.tick();
     }
-    expect(inForce(vm)).toEqual({ [digestOf({ tool_allowlist: ["safe"] })]: 4 });
+    expect(inForce(vm)).toEqual({ [digestOf({ tool_allowlist: ["safe"] })]: 6 });
   });
 
   test("counts the guards that enforce it, and stops with them", () => {

@@ -20,6 +20,9 @@ function complaint(text: string): string {
 const withTools = (members: string): string => `{"tool_allowlist":["safe"],${members}}`;
 const limit = (name: string, value: string): string => withTools(`"limits":{"${name}":${value}}`);
 const entry = (members: string): string => withTools(`"unguarded":[{${members}}]`);
+const rule = (members: string): string => withTools(`"argument_rules":[{${members}}]`);
+const roots = (count: number): string => JSON.stringify(Array.from({ length: count }, (_, index) => `a:/${index}`));
+const rules = (count: number): string => `[${Array(count).fill('{"tool":"t","pointer":"/x","rule":"uri"}').join()}]`;
 const list = (count: number): string => JSON.stringify(Array.from({ length: count }, (_, index) => `n${index}`));
 
 const RANGES = [
@@ -49,6 +52,18 @@ describe("accepted", () => {
     entry('"path":"/...","methods":["GET"]'),
     entry('"path":"/.a/..b/c..","methods":["GET"]'),
     withTools('"unguarded":[]'),
+    withTools(`"prompt_allowlist":[],"resource_roots":[],"tasks":"deny","argument_rules":[],"allowed_origins":[]`),
+    withTools(`"prompt_allowlist":${list(16_384)},"tasks":"allow","uri_traversal":"segment"`),
+    withTools(`"resource_roots":${roots(256)},"argument_rules":${rules(64)}`),
+    withTools(
+      `"resource_roots":["a:/${"r".repeat(1021)}","file:///docs/","urn:x:","mcp://logs","a://h:80/caf%C3%A9/"]`,
+    ),
+    withTools('"allowed_origins":["https://app.example","http://[::1]:8080"],"allowed_hosts":["MCP.example:8443","h"]'),
+    rule(`"tool":"${"t".repeat(256)}","pointer":"${"/-".repeat(8)}","rule":"path"`),
+    rule('"tool":"t","pointer":"/~0~1/","rule":{"enum":["a","b"]}'),
+    rule('"tool":"t","pointer":"/x","rule":{"max_bytes":0}'),
+    rule('"tool":"t","pointer":"//","rule":{"path_roots":["/","/docs"]}'),
+    rule('"tool":"t","pointer":"/x","rule":{"uri_roots":["file:///docs/"]}'),
     withTools(`"unguarded":[${Array(64).fill('{"methods":["GET"],"path":"/a"}').join()}]`),
   ])("%s", (text) => {
     expect(complaint(text)).toBe("");
@@ -122,9 +137,38 @@ describe("refused", () => {
       [withTools('"limits":{"body_byte":1}'), 'did you mean "body_bytes"?'],
       [withTools('"limits":{"list_bytes":1}'), "limits.list_bytes: not in this version"],
       [withTools('"limits":[]'), "limits: found a list, expected an object"],
-      ...["prompt_allowlist", "resource_roots", "tasks", "rules", "identity", "audit", "hidden_text"].map(
-        (name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const,
+      ...["rules", "identity", "audit", "token_exchange", "response_uris", "sampling", "elicitation", "roots"]
+        .concat("hidden_text")
+        .map((name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const),
+      [withTools('"prompt_allowlist":"p"'), "prompt_allowlist: found the string"],
+      [withTools('"prompt_allowlist":["p","\\u0070"]'), "prompt_allowlist[1]: found the same string a second time"],
+      [withTools(`"prompt_allowlist":["${"n".repeat(257)}"]`), "expected a prompt name of 1 to 256 bytes"],
+      [withTools('"tasks":[]'), "tasks: found a list, expected one of deny allow"],
+      [withTools('"tasks":"allowed"'), 'tasks: found the string "allowed"'],
+      [withTools('"uri_traversal":"none"'), "uri_traversal: found"],
+      [withTools(`"resource_roots":${roots(257)}`), "resource_roots: the list has too many entries"],
+      [withTools(`"resource_roots":["a:/${"r".repeat(1022)}"]`), "expected an absolute URI of 1 to 1024 bytes"],
+      ...[
+        ...["docs", "/docs", "FILE:///docs", "file://host/docs", "a://user@h/", "a://h/x?y", "a://h/#x", "a:b\\c"],
+        ...["a://h/../x", "a://h/.", "a://h//x", "a://h/%2e%2e/x", "a://h/%61", "a://h/x%", "a://h/x y", "a://h/%00"],
+      ].map((root) => [withTools(`"resource_roots":["a:b",${JSON.stringify(root)}]`), "resource_roots[1]: "] as const),
+      [withTools('"allowed_origins":["https://app.example/"]'), "allowed_origins[0]: "],
+      [withTools('"allowed_origins":["https://App.example"]'), "allowed_origins[0]: "],
+      [withTools('"allowed_origins":["null"]'), "allowed_origins[0]: "],
+      [withTools('"allowed_hosts":[]'), "allowed_hosts: found an empty list"],
+      [withTools('"allowed_hosts":["https://h"]'), "allowed_hosts[0]: "],
+      [withTools('"allowed_hosts":["h","*"]'), "allowed_hosts[1]: "],
+      [withTools('"argument_rules":{}'), "argument_rules: found an object"],
+      [withTools(`"argument_rules":${rules(65)}`), "argument_rules[64]: the list has too many entries"],
+      [rule('"pointer":"/x","rule":"uri"'), "argument_rules[0]: found no tool"],
+      [rule('"tool":"t","rule":"uri"'), "argument_rules[0]: found no pointer"],
+      [rule('"tool":"t","pointer":"/x"'), "argument_rules[0]: found no rule"],
+      ...["", "x", "/~", "/~2", `/a${"/b".repeat(8)}`].map(
+        (pointer) => [rule(`"tool":"t","pointer":"${pointer}","rule":"uri"`), "argument_rules[0].pointer: "] as const,
       ),
+      ...['"url"', "{}", '{"enum":[]}', '{"max_bytes":-1}', '{"max_bytes":1,"enum":["a"]}', '{"uri_roots":["x"]}']
+        .concat('{"path_roots":["docs"]}', '{"path_roots":["/a/../b"]}', '{"path_roots":["/a//b"]}', "[]", "null")
+        .map((each) => [rule(`"tool":"t","pointer":"/x","rule":${each}`), "argument_rules[0].rule"] as const),
       ['{"tool_allowlist":"safe"}', 'tool_allowlist: found the string "safe", expected a list of strings'],
       ['{"tool_allowlist":{}}', "tool_allowlist: found an object"],
       ['{"tool_allowlist":null}', "tool_allowlist: found null"],

@@ -59,6 +59,18 @@ export const JSON_HEADERS: readonly HeaderPair[] = [
   ["accept", "application/json, text/event-stream"],
 ];
 
+/** What a modern client sends with a message of this method; `name` is what `Mcp-Name` repeats. */
+export function modernHeaders(method: string, name?: string): readonly HeaderPair[] {
+  const named: readonly HeaderPair[] = name === undefined ? [] : [["mcp-name", name]];
+  return [...JSON_HEADERS, ["mcp-protocol-version", "2026-07-28"], ["mcp-method", method], ...named];
+}
+
+/** What a modern message has in its `params`. */
+export const MODERN_META = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientCapabilities": {},
+} as const;
+
 /** `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":<tool>}}` */
 export function toolCall(tool: string): string {
   return JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: tool } });
@@ -150,10 +162,10 @@ export function verdict(stream: HttpStream, sent: Uint8Array | string = ""): str
   return `refuse ${reason} ${downstream.status}`;
 }
 
-/** Whether the client has a JSON-RPC error with a code that MCP knows, and with this reason. */
+/** Whether the client has a JSON-RPC error with a code that MCP knows, two of them since 2026-07-28, and with this reason. */
 function tells({ downstream, localReply }: HttpStream, reason: string | undefined): boolean {
   if (!downstream.ended || downstream.headers?.get("content-type") !== "application/json") return false;
   const reply = JSON.parse(Buffer.from(localReply?.body ?? []).toString("utf8"));
-  const codes = [-32700, -32600, -32601, -32602, -32603];
+  const codes = [-32700, -32600, -32601, -32602, -32603, -32020, -32022];
   return reply.jsonrpc === "2.0" && codes.includes(reply.error?.code) && reply.error.data?.reason === reason;
 }

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { type HttpStream, Vm } from "../../src/host/index.ts";
-import { addPlugin, BUILDS, open, post, send, startGuard, toolCall } from "./guard.ts";
+import { addPlugin, BUILDS, MODERN_META, modernHeaders, open, post, send, startGuard, toolCall } from "./guard.ts";
 
 const SAFE = toolCall("safe");
 const EVIL = toolCall("evil");
@@ -45,6 +45,50 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
     expect(post(plugin, { body: SAFE })).toBe("allow");
   });
 
+  test("20,000 modern exchanges with names of all lengths", () => {
+    const roots = ["file:///docs/"];
+    const { vm, plugin } = startGuard({ tool_allowlist: ["safe"], resource_roots: roots, tasks: "allow" }, { build });
+    const message = (method: string, params: object): string =>
+      JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: MODERN_META } });
+    const call = message("tools/call", { name: "safe" });
+    const encoded = (name: string): string => `=?base64?${Buffer.from(name).toString("base64")}?=`;
+    const deliver = (method: string, name: string, body: string, end: "separate" | "never" = "separate") =>
+      send(plugin, { headers: modernHeaders(method, name), body, end });
+    const kinds: readonly ((length: number) => HttpStream)[] = [
+      () => deliver("tools/call", "safe", call),
+      () => deliver("tools/call", encoded("safe"), call),
+      (length) => deliver("tools/call", "n".repeat(length), call),
+      (length) => deliver("tools/call", encoded("n".repeat(length)), call, "never"),
+      () => deliver("tools/call", "=?base64?c2FmZR==?=", call),
+      (length) => {
+        const uri = `file:///docs/${"u".repeat(length)}`;
+        return deliver("resources/read", uri, message("resources/read", { uri }));
+      },
+      (length) => {
+        const taskId = "t".repeat(length);
+        return deliver("tasks/get", encoded(taskId), message("tasks/get", { taskId }));
+      },
+      (length) => open(plugin, { headers: [...modernHeaders("tools/call", "a"), ["mcp-name", "b".repeat(length)]] }),
+    ];
+    const LENGTHS = [1, 4000, 17, 256, 5000, 1000, 64, 2048, 7000, 0] as const;
+    const run = (rounds: number): void => {
+      for (let round = 0; round < rounds; round++) {
+        for (const kind of kinds) {
+          const stream = kind(LENGTHS[round % LENGTHS.length]!);
+          if (stream.upstream.ended) stream.responseHeaders({ ":status": "200" }, true);
+          else stream.clientGone();
+        }
+        vm.logs.length = 0;
+      }
+    };
+    run(50);
+    const warm = vm.memoryBytes();
+    run((build === "release" ? 20_000 : 4000) / kinds.length);
+    expect(vm.memoryBytes()).toBe(warm);
+    expect([vm.failed, vm.contextCount()]).toEqual([false, 1]);
+    expect(post(plugin, { headers: modernHeaders("tools/call", "safe"), body: call })).toBe("allow");
+  });
+
   test("1,000 configurations, some of them refused", () => {
     const vm = Vm.load(BUILDS[build]);
     const names = (count: number) => Array.from({ length: count }, (_, index) => `tool_${index}`);
@@ -56,6 +100,14 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
         const text = JSON.stringify({
           tool_allowlist: [...tools, "safe"],
           method_allowlist: names(index % 3),
+          prompt_allowlist: names(index % 11),
+          resource_roots: names(index % 6).map((name) => `file:///${name.replace("_", "")}/`),
+          argument_rules: names(index % 9).map((name) => ({
+            tool: "safe",
+            pointer: `/${name}/-`,
+            rule: index % 2 === 0 ? "uri" : { enum: names((index % 7) + 1) },
+          })),
+          allowed_hosts: ["server", ...names(index % 4)],
           unguarded,
         });
         const plugin = vm.startPlugin(index % 4 === 3 ? `${text.slice(0, -1)},"mode":"x"}` : text);

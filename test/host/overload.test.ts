@@ -3,31 +3,49 @@
 
 import { describe, expect, test } from "vitest";
 import type { HttpStream, Plugin } from "../../src/host/index.ts";
-import { answer, open, post, startGuard, toolCall, verdict } from "./guard.ts";
+import { answer, type Delivery, modernHeaders, open, post, startGuard, toolCall, verdict } from "./guard.ts";
 
 const SAFE = toolCall("safe");
 
-/** Opens streams until one is refused; gives those that wait, and the refused one. */
-function fill(plugin: Plugin, most = 10_000): { waiting: HttpStream[]; refused: HttpStream } {
+/**
+ * Opens streams until one is refused, each with the beginning of a body if there is one; gives those that wait, and the
+ * refused one.
+ */
+function fill(plugin: Plugin, begin = "", delivery: Delivery = {}): { waiting: HttpStream[]; refused: HttpStream } {
+  const most = 10_000;
   const waiting: HttpStream[] = [];
   for (;;) {
-    const stream = open(plugin);
+    const stream = open(plugin, delivery);
+    if (begin !== "" && !stream.finished) stream.requestBody(begin, false);
     if (stream.finished) return { waiting, refused: stream };
     waiting.push(stream);
     if (waiting.length > most) throw new Error("no stream is refused");
   }
 }
 
+/** How many bytes one request counts besides its body when it has brought `begin` of it, to within a few. */
+function measured(begin = ""): number {
+  const room = 16 << 20;
+  const { plugin } = startGuard({ tool_allowlist: ["safe"], limits: { in_flight_bytes: room } });
+  const { waiting } = fill(plugin, begin);
+  for (const stream of waiting) stream.clientGone();
+  return Math.ceil(room / waiting.length) - begin.length;
+}
+
 describe("in_flight_bytes", () => {
+  const RECORD_BYTES = measured();
+  /** With the table for the names that are open at the end of a call. */
+  const READING_BYTES = measured(SAFE.slice(0, -1));
   const start = (bytes = 65_536) => startGuard({ tool_allowlist: ["safe"], limits: { in_flight_bytes: bytes } });
 
   test("bounds the records of requests without a byte", () => {
     const { plugin } = start();
     const { waiting, refused } = fill(plugin);
     expect(verdict(refused)).toBe("refuse overloaded 503");
-    expect(waiting.length).toBeGreaterThan(10);
-    // One record is more than half a kilobyte and less than four.
-    expect(waiting.length).toBeLessThan(128);
+    expect(waiting.length).toBe(Math.floor(65_536 / RECORD_BYTES));
+    // What is counted is what is held: captures and a table for names, so kilobytes, but not many of them.
+    expect(RECORD_BYTES).toBeGreaterThan(1024);
+    expect(RECORD_BYTES).toBeLessThan(8192);
     for (const stream of waiting) stream.clientGone();
     expect(fill(plugin).waiting.length).toBe(waiting.length);
   });
@@ -60,7 +78,9 @@ describe("in_flight_bytes", () => {
   test("counts the bytes of held bodies", () => {
     const { plugin } = start();
     const streams = Array.from({ length: 3 }, () => open(plugin));
-    const part = `${SAFE.slice(0, -2)},"arguments":{"x":"${"a".repeat(15_000)}`;
+    // Three parts fit beside four records, and four parts do not.
+    const partBytes = Math.floor((65_536 - 4 * READING_BYTES) / 3.5);
+    const part = `${SAFE.slice(0, -2)},"arguments":{"x":"`.padEnd(partBytes, "a");
     for (const stream of streams) {
       stream.requestBody(part, false);
       expect(stream.finished).toBe(false);
@@ -74,6 +94,17 @@ describe("in_flight_bytes", () => {
     const fifth = open(plugin);
     fifth.requestBody(part, false);
     expect(fifth.finished).toBe(false);
+  });
+
+  test("counts a name that a header repeats, before the first byte of the body", () => {
+    const { plugin } = start();
+    const nameBytes = 4000;
+    const { waiting, refused } = fill(plugin, "", { headers: modernHeaders("tools/call", "n".repeat(nameBytes)) });
+    expect(verdict(refused)).toBe("refuse overloaded 503");
+    const readingBytes = measured("") + 1;
+    expect(waiting.length).toBe(Math.floor(65_536 / (readingBytes + nameBytes)));
+    for (const stream of waiting) stream.clientGone();
+    expect(fill(plugin, "").waiting.length).toBe(Math.floor(65_536 / readingBytes));
   });
 
   test("counts what the duplicate check holds", () => {
@@ -95,9 +126,11 @@ describe("in_flight_bytes", () => {
 
   test("a body alone may fill it", () => {
     const { plugin } = start();
-    expect(post(plugin, { body: SAFE.padEnd(60_000) })).toBe("allow");
-    expect(post(plugin, { body: SAFE.padEnd(65_536) })).toBe("refuse overloaded 503");
-    expect(post(plugin, { body: SAFE.padEnd(60_000) })).toBe("allow");
+    const most = 65_536 - READING_BYTES;
+    expect(post(plugin, { body: SAFE.padEnd(most) })).toBe("allow");
+    // The measured figure is exact to a few bytes.
+    expect(post(plugin, { body: SAFE.padEnd(most + 16) })).toBe("refuse overloaded 503");
+    expect(post(plugin, { body: SAFE.padEnd(most) })).toBe("allow");
   });
 
   test("a response that runs for days holds nothing of it", () => {

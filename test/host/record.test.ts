@@ -2,7 +2,7 @@
 // and its reason are always there, and no byte of the network breaks a line, a column or a terminal.
 
 import { describe, expect, test } from "vitest";
-import { open, post, send, startGuard, toolCall } from "./guard.ts";
+import { type Delivery, JSON_HEADERS, open, post, send, startGuard, toolCall } from "./guard.ts";
 
 const POLICY = { tool_allowlist: ["safe", 'a"b\\c', "\u00fcber"], method_allowlist: ["vendor/x"] };
 
@@ -95,7 +95,7 @@ describe("counters", () => {
     const { definitions } = vm.metrics;
     const names = vm.metrics.names();
     expect(names.filter((name) => name.startsWith("mcp_guard_decision_"))).toHaveLength(8);
-    expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(39);
+    expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(48);
     for (let index = 0; index < 100; index++) post(plugin, { body: toolCall(index % 2 === 0 ? "safe" : "evil") });
     expect([vm.metrics.definitions, vm.metrics.names()]).toEqual([definitions, names]);
   });
@@ -117,13 +117,41 @@ describe("log lines", () => {
     expect(line('{"jsonrpc":"2.0","id":1,"method":"vendor/y"}')).toMatch(
       / method_not_listed .* opened_by=method_allowlist$/,
     );
-    expect(line('{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{}}')).toMatch(/ opened_by=prompt_allowlist$/);
-    expect(line('{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{}}')).toMatch(
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"p"}}')).toMatch(
+      / opened_by=prompt_allowlist$/,
+    );
+    expect(line('{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b"}}')).toMatch(
       / opened_by=resource_roots$/,
     );
     expect(line('{"jsonrpc":"2.0","id":1,"method":"tasks/list"}')).toMatch(/ opened_by=tasks$/);
     expect(line(`{"a":${"[".repeat(70)}`)).toMatch(/refused json_depth opened_by=limits.depth$/);
     expect(line("[]")).toBe("info mcp-guard: refused batch");
+  });
+
+  test("name the member that would open a URI, an argument, a page or a host", () => {
+    const rule = { tool: "safe", pointer: "/path", rule: "path" };
+    const guarded = startGuard({
+      ...POLICY,
+      resource_roots: ["file:///docs/"],
+      argument_rules: [rule],
+      allowed_hosts: ["server"],
+    });
+    const lineOf = (delivery: Delivery): string => {
+      guarded.vm.logs.length = 0;
+      send(guarded.plugin, delivery);
+      return guarded.vm.logs.map(({ message }) => message).join();
+    };
+    const read = (uri: string) => `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"${uri}"}}`;
+    expect(lineOf({ body: read("file:///docs/../x") })).toMatch(/ uri_traversal .* opened_by=uri_traversal$/);
+    expect(lineOf({ body: read("file:///docs//x") })).toMatch(/ uri_malformed method="resources\/read"$/);
+    expect(lineOf({ body: read("file:///srv/x") })).toMatch(/ resource_not_listed .* opened_by=resource_roots$/);
+    const climbing = toolCall("safe").replace("}}", ',"arguments":{"path":"../x"}}}');
+    expect(lineOf({ body: climbing })).toMatch(/ argument_not_allowed .* name="safe" opened_by=argument_rules$/);
+    const page = [...JSON_HEADERS, ["origin", "https://page.example"] as const];
+    expect(lineOf({ headers: page, body: toolCall("safe") })).toMatch(/ origin_not_allowed opened_by=allowed_origins$/);
+    const other = startGuard({ ...POLICY, allowed_hosts: ["mcp.example"] });
+    send(other.plugin, { body: toolCall("safe") });
+    expect(other.vm.logs.at(-1)?.message).toMatch(/ host_not_allowed opened_by=allowed_hosts$/);
   });
 
   test.each(HOSTILE)("stay one line with %s", (_what, tool, escaped) => {

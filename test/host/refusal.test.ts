@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from "vitest";
 import type { HttpStream } from "../../src/host/index.ts";
-import { JSON_HEADERS, send, startGuard, toolCall } from "./guard.ts";
+import { JSON_HEADERS, MODERN_META, modernHeaders, send, startGuard, toolCall } from "./guard.ts";
 
 const FORMS = ["jsonrpc_error", "tool_error", "http_403"] as const;
 const DETAILS = ["explain", "masked"] as const;
-const META = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}';
+const META = `"_meta":${JSON.stringify(MODERN_META)}`;
 
 const ERAS = {
   legacy: (members: string) => `{${members}}`,
@@ -20,6 +20,14 @@ const bodyOf = ({ downstream }: HttpStream) => JSON.parse(downstream.body().toSt
 const request = (era: Era, method: string, params: string, id = "7"): string =>
   `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${ERAS[era](params)}}`;
 
+/** The headers that say what the message says, where its era has such headers. */
+function headersOf(era: Era, method: string, params = ""): typeof JSON_HEADERS {
+  if (era === "legacy") return JSON_HEADERS;
+  const { name, uri, taskId } = JSON.parse(`{${params}}`);
+  const mirrored = name ?? uri ?? taskId;
+  return modernHeaders(method, typeof mirrored === "string" ? mirrored : undefined);
+}
+
 const CASES = FORMS.flatMap((refusal) =>
   DETAILS.flatMap((refusal_detail) => (Object.keys(ERAS) as Era[]).map((era) => ({ refusal, refusal_detail, era }))),
 );
@@ -27,7 +35,8 @@ const CASES = FORMS.flatMap((refusal) =>
 describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_detail, era }) => {
   const { plugin } = startGuard({ tool_allowlist: ["safe", "delete_all"], refusal, refusal_detail });
   const isMasked = refusal_detail === "masked";
-  const ask = (method: string, params: string) => send(plugin, { body: request(era, method, params) });
+  const ask = (method: string, params: string) =>
+    send(plugin, { headers: headersOf(era, method, params), body: request(era, method, params) });
 
   test("a call of a tool that is not listed", () => {
     const stream = ask("tools/call", '"name":"evil"');
@@ -98,7 +107,7 @@ describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_deta
       ["notifications/tasks/status", "task_denied", -32602],
       ["notifications/vendor", "method_not_listed", -32601],
     ] as const) {
-      const stream = send(plugin, { body: message(method) });
+      const stream = send(plugin, { headers: headersOf(era, method), body: message(method) });
       expect([status(stream), stream.codeDetails]).toEqual([403, `mcp_guard.${reason}`]);
       expect(Object.keys(bodyOf(stream))).toEqual(["jsonrpc", "error"]);
       expect(bodyOf(stream).error.code).toBe(code);
@@ -112,6 +121,27 @@ describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_deta
       expect(Object.keys(bodyOf(stream))).toEqual(["jsonrpc", "error"]);
       expect(Object.keys(bodyOf(stream).error)).toEqual(isMasked ? ["code", "message"] : ["code", "message", "data"]);
     }
+  });
+});
+
+describe.each(FORMS)("%s: what contradicts its headers or its revision", (refusal) => {
+  const { plugin } = startGuard({ tool_allowlist: ["safe"], refusal });
+  const VERSION = "io.modelcontextprotocol/protocolVersion";
+  const call = (meta: object, method = "tools/call"): string =>
+    JSON.stringify({ jsonrpc: "2.0", id: 7, method, params: { name: "safe", _meta: { ...MODERN_META, ...meta } } });
+  const versions = (version: string) => [...JSON_HEADERS, ["mcp-protocol-version", version] as const];
+
+  test.each([
+    ["header_mismatch", -32020, call({}), modernHeaders("tools/call", "other")],
+    ["header_mismatch", -32020, call({}), JSON_HEADERS],
+    ["version_unsupported", -32022, call({ [VERSION]: "" }), versions("")],
+    ["meta_invalid", -32602, call({ [VERSION]: 1 }), modernHeaders("tools/call", "safe")],
+    ["meta_invalid", -32602, toolCall("safe").replace(":1,", ":7,"), versions("2026-07-28")],
+    ["era_mixed", -32600, call({}, "initialize"), modernHeaders("initialize")],
+  ] as const)("%s has HTTP status 400, the code %i and the id", (reason, code, body, headers) => {
+    const stream = send(plugin, { headers, body });
+    expect([status(stream), stream.codeDetails]).toEqual([400, `mcp_guard.${reason}`]);
+    expect(bodyOf(stream)).toMatchObject({ jsonrpc: "2.0", id: 7, error: { code, data: { reason } } });
   });
 });
 

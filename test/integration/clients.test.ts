@@ -9,6 +9,7 @@ import type { EnvoyDriver, RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";
 import {
   type ClientSession,
+  type CompletionRef,
   FIRST_GENERATION,
   type Generation,
   refusalOf,
@@ -26,6 +27,7 @@ const LISTED = [
   "get-sum",
   "get-roots-list",
   "toggle-simulated-logging",
+  "toggle-subscriber-updates",
   "trigger-long-running-operation",
   "read_text_file",
   "list_directory",
@@ -33,6 +35,12 @@ const LISTED = [
   "delete_everything",
 ];
 const POLICY = { tool_allowlist: LISTED, limits: { stall_ms: STALL_MS } };
+/** The same with some prompts and resources of each server. */
+const OPENED = {
+  ...POLICY,
+  prompt_allowlist: ["simple-prompt", "args-prompt", "completable-prompt", "greet"],
+  resource_roots: ["demo://resource/static/", "demo://resource/dynamic/text/", "docs://guide/"],
+};
 const LEGACY = [FIRST_GENERATION, SECOND_GENERATION, SECOND_GENERATION_AUTO];
 const DENIED = { code: -32602, data: { reason: "tool_not_listed", request_id: expect.any(String) } };
 
@@ -42,6 +50,53 @@ interface Run {
   readonly version: string;
   readonly mode: HeaderMode;
 }
+
+const DYNAMIC = "demo://resource/dynamic/text/1";
+const STATIC = "demo://resource/static/document/features.md";
+const TEMPLATE: CompletionRef = { type: "ref/resource", uri: "demo://resource/dynamic/text/{resourceId}" };
+const COMPLETABLE: CompletionRef = { type: "ref/prompt", name: "completable-prompt" };
+
+type Ask = (session: ClientSession) => Promise<unknown>;
+
+/** What server-everything answers alike each time. */
+const LISTED_OF_EVERYTHING: Readonly<Record<string, Ask>> = {
+  "the list of prompts": (session) => session.listPrompts(),
+  "the list of resources": (session) => session.listResources(),
+  "the list of templates": (session) => session.listResourceTemplates(),
+  "a prompt": (session) => session.getPrompt("simple-prompt"),
+  "a prompt with arguments": (session) => session.getPrompt("args-prompt", { city: "K\u00f6ln", state: "../x" }),
+  "a resource": (session) => session.readResource(STATIC),
+  "a subscription": (session) => session.subscribeResource(STATIC),
+  "its end": (session) => session.unsubscribeResource(STATIC),
+  "a completion for a prompt": (session) => session.complete(COMPLETABLE, "department", "E"),
+  "a completion for a template": (session) => session.complete(TEMPLATE, "resourceId", "1"),
+  "an empty completion": (session) => session.complete(TEMPLATE, "resourceId", "x"),
+};
+
+const UNLISTED_OF_EVERYTHING: Readonly<Record<string, readonly [Ask, reason: string]>> = {
+  "a prompt": [(session) => session.getPrompt("resource-prompt"), "prompt_not_listed"],
+  "a prompt in another case": [(session) => session.getPrompt("Simple-prompt"), "prompt_not_listed"],
+  "a resource": [(session) => session.readResource("demo://resource/dynamic/blob/1"), "resource_not_listed"],
+  "a resource beside a root": [
+    (session) => session.readResource("demo://resource/static-not/x"),
+    "resource_not_listed",
+  ],
+  "a resource that climbs": [(session) => session.readResource(`${STATIC}/%2e%2e/%2e%2e/x`), "uri_traversal"],
+  "a subscription": [(session) => session.subscribeResource("demo://resource/dynamic/blob/1"), "resource_not_listed"],
+  "its end": [(session) => session.unsubscribeResource("demo://resource/dynamic/blob/1"), "resource_not_listed"],
+  "a completion for a prompt": [
+    (session) => session.complete({ type: "ref/prompt", name: "resource-prompt" }, "a", "b"),
+    "prompt_not_listed",
+  ],
+  "a completion for a template": [
+    (session) => session.complete({ type: "ref/resource", uri: "demo://resource/dynamic/blob/{id}" }, "id", "1"),
+    "resource_not_listed",
+  ],
+  "a value that climbs out of a template": [
+    (session) => session.complete(TEMPLATE, "resourceId", "../blob/1"),
+    "uri_traversal",
+  ],
+};
 
 const newest = testedVersions().at(-1)!;
 /** A container runs the same Envoy; one pass shows that nothing of it depends on the way it is started. */
@@ -71,6 +126,7 @@ afterAll(async () => {
 describe.each(RUNS)("Envoy $version by the $name driver, header mode $mode", ({ driver, version, mode }) => {
   const forms: readonly GuardOptions[] = [
     guardIn(mode, POLICY, { name: "usual" }),
+    guardIn(mode, OPENED, { name: "opened" }),
     guardIn(mode, { ...POLICY, refusal: "tool_error" }, { name: "tool_error" }),
     guardIn(mode, { ...POLICY, refusal: "http_403" }, { name: "http_403" }),
     guardIn(mode, { ...POLICY, refusal_detail: "masked" }, { name: "masked" }),
@@ -125,7 +181,7 @@ describe.each(RUNS)("Envoy $version by the $name driver, header mode $mode", ({ 
           refusalOf(session().getPrompt("simple-prompt")),
           refusalOf(session().readResource("demo://resource/static/document/features.md")),
           refusalOf(session().subscribeResource("demo://resource/dynamic/text/1")),
-          refusalOf(session().complete("completable-prompt")),
+          refusalOf(session().complete({ type: "ref/prompt", name: "completable-prompt" }, "department", "E")),
         ]);
         expect(refusals.map(({ code, data }) => [code, (data as { reason: string }).reason])).toEqual([
           [-32602, "prompt_not_listed"],
@@ -182,6 +238,43 @@ describe.each(RUNS)("Envoy $version by the $name driver, header mode $mode", ({ 
         await toggle();
         await expect.poll(() => session().logMessages.length, PATIENCE).toBeGreaterThan(before);
         await toggle();
+      });
+    });
+
+    describe.each(LEGACY)("$name, some prompts and resources listed", (generation) => {
+      const session = connected(generation, () => envoy().url("opened"));
+      const direct = connected(generation, () => `http://127.0.0.1:${everything.port}`);
+
+      test.each(Object.entries(LISTED_OF_EVERYTHING))("gets what it gets without the guard: %s", async (_name, ask) => {
+        expect(await ask(session())).toEqual(await ask(direct()));
+      });
+
+      test("reads a resource of a template", async () => {
+        const { contents } = (await session().readResource(DYNAMIC)) as { contents: { text: string }[] };
+        expect(contents[0]!.text).toContain("Resource 1: This is a plaintext resource");
+      });
+
+      test("gets the updates of a resource that it subscribes to, until it unsubscribes", async () => {
+        await session().subscribeResource(DYNAMIC);
+        await session().callTool("toggle-subscriber-updates", {});
+        await expect.poll(() => session().updates, PATIENCE).toContain(DYNAMIC);
+        await session().callTool("toggle-subscriber-updates", {});
+        expect(await session().unsubscribeResource(DYNAMIC)).toEqual(await direct().unsubscribeResource(DYNAMIC));
+      });
+
+      test("gets the server's own error of a listed prompt and of a resource under a root", async () => {
+        for (const ask of [
+          (one: ClientSession) => one.getPrompt("args-prompt", {}),
+          (one: ClientSession) => one.readResource("demo://resource/static/document/none.md"),
+        ]) {
+          const own = await refusalOf(ask(direct()));
+          expect(await refusalOf(ask(session()))).toEqual(own);
+          expect(JSON.stringify(own)).not.toContain("not_listed");
+        }
+      });
+
+      test.each(Object.entries(UNLISTED_OF_EVERYTHING))("is refused %s", async (_name, [ask, reason]) => {
+        expect(await refusalOf(ask(session()))).toMatchObject({ code: -32602, data: { reason } });
       });
     });
 
@@ -267,6 +360,61 @@ describe.each(RUNS)("Envoy $version by the $name driver, header mode $mode", ({ 
         expect(await refusalOf(session().readResource("file:///etc/passwd"))).toMatchObject({
           data: { reason: "resource_not_listed" },
         });
+      });
+
+      test("gets the listed prompts, resources and completions", async () => {
+        await withSession({ ...generation, isModern: true }, envoy().url("opened"), async (opened) => {
+          expect(await opened.listPrompts()).toMatchObject({ prompts: [{ name: "greet" }, { name: "secret" }] });
+          expect(await opened.listResourceTemplates()).toMatchObject({
+            resourceTemplates: [{ uriTemplate: "docs://guide/{page}" }],
+          });
+          const results = await Promise.all([
+            opened.getPrompt("greet"),
+            opened.readResource("docs://guide/start"),
+            opened.complete({ type: "ref/prompt", name: "greet" }, "a", "b"),
+            opened.complete({ type: "ref/resource", uri: "docs://guide/{page}" }, "page", "c"),
+          ]);
+          const texts = ["prompt greet", "text of docs://guide/start", "b for greet", "c for docs://guide/{page}"];
+          for (const [index, text] of texts.entries()) expect(JSON.stringify(results[index])).toContain(text);
+        });
+      });
+
+      test("listens to listed resources only", async () => {
+        await withSession({ ...generation, isModern: true }, envoy().url("opened"), async (opened) => {
+          const stop = await opened.listen(["docs://guide/start"]);
+          await expect.poll(() => opened.updates, PATIENCE).toEqual(["docs://guide/start"]);
+          await stop();
+          expect(await refusalOf(opened.listen(["docs://guide/start", "docs://private/keys"]))).toMatchObject({
+            data: { reason: "resource_not_listed" },
+          });
+        });
+      });
+
+      test("is refused the prompts, resources and completions that are not listed", async () => {
+        const before = modern.called.length;
+        await withSession({ ...generation, isModern: true }, envoy().url("opened"), async (opened) => {
+          const refusals = await Promise.all(
+            [
+              opened.getPrompt("secret"),
+              opened.readResource("docs://private/keys"),
+              opened.readResource("docs://guide/%2e%2e/private/keys"),
+              opened.complete({ type: "ref/prompt", name: "secret" }, "a", "b"),
+              opened.complete({ type: "ref/resource", uri: "docs://private/{page}" }, "page", "c"),
+              opened.complete({ type: "ref/resource", uri: "docs://guide/{page}" }, "page", "../c"),
+            ].map(refusalOf),
+          );
+          expect(refusals.map(({ code, data }) => [code, (data as { reason: string }).reason])).toEqual(
+            [
+              "prompt_not_listed",
+              "resource_not_listed",
+              "uri_traversal",
+              "prompt_not_listed",
+              "resource_not_listed",
+              "uri_traversal",
+            ].map((reason) => [-32602, reason]),
+          );
+        });
+        expect(modern.called.slice(before).filter((call) => call !== "server/discover")).toEqual([]);
       });
 
       test("is refused an unlisted method with the status of the modern revision", async () => {

@@ -405,5 +405,7 @@ const HTTP1_WITH_TRAILERS = {
 
 test("the origin's own answer is no refusal", () => {
   const headers = new Map([["content-type", "application/json"]]);
-  expect(reasonOf({ status: 200, headers, body: Buffer.from(ORIGIN_ANSWER), isCut: false })).toBeUndefined();
+  expect(
+    reasonOf({ status: 200, headers, body: Buffer.from(ORIGIN_ANSWER), fields: [], trailers: [], isCut: false }),
+  ).toBeUndefined();
 });

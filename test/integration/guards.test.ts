@@ -183,8 +183,7 @@ describe.each(RUNS)("Envoy $version, header mode $mode", ({ version, mode }) => 
       const entry = await logged(id);
       expect(entry).toMatchObject({ mcp_decision: "refuse", mcp_method: "tools/call" });
       // Escaped by the filter itself, before the access log's own format: a text format escapes nothing.
-      const escaped =
-        "tool\\u000d\\u000amcp_decision=allow \\u001b[2J\\u0022\\u005c\\u0000\\u009b\\u2028\\u0009tab";
+      const escaped = "tool\\u000d\\u000amcp_decision=allow \\u001b[2J\\u0022\\u005c\\u0000\\u009b\\u2028\\u0009tab";
       expect(entry.mcp_tool).toBe(escaped);
       const line = rig.envoy
         .logs()

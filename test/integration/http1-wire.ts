@@ -1,6 +1,6 @@
 // The raw HTTP/1.1 client.
 import type { Answer, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
-import { openSocket } from "./wire.ts";
+import { HOST_DEFAULT, openSocket } from "./wire.ts";
 
 /** Connects to `http://host:port`. */
 export async function connectHttp1(url: string): Promise<WireConnection> {
@@ -58,7 +58,9 @@ export function headText(head: WireHead): string {
       : head.framing === "length" && !declares
         ? [["content-length", String(head.bodyBytes ?? 0)]]
         : [];
-  const lines = [["host", "guarded"] as const, ...head.headers, ...framing].map(([name, value]) => `${name}: ${value}`);
+  const namesHost = head.headers.some(([name]) => name.toLowerCase() === "host");
+  const host: Fields = namesHost ? [] : [["host", HOST_DEFAULT]];
+  const lines = [...host, ...head.headers, ...framing].map(([name, value]) => `${name}: ${value}`);
   return `${head.method} ${head.path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
 }
 
@@ -108,19 +110,18 @@ function parseResponse(received: Buffer, method: string, isClosed: boolean): Par
   const status = Number(statusLine.split(" ")[1]);
   const start = headEnd + 4;
   if (status === 100) return parseResponse(received.subarray(start), method, isClosed);
-  const headers = new Map(
-    lines.map((line) => [line.split(":", 1)[0]!.toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
-  );
-  const of = (body: Buffer, isComplete: boolean, bytes: number): Parsed => ({
-    answer: { status, headers, body, isCut: isClosed && !isComplete },
+  const fields = lines.map(fieldOf);
+  const headers = new Map(fields.map(([name, value]) => [name.toLowerCase(), value]));
+  const of = (body: Buffer, isComplete: boolean, bytes: number, trailers: Fields = []): Parsed => ({
+    answer: { status, headers, fields, body, trailers, isCut: isClosed && !isComplete },
     isComplete,
     bytes,
   });
   const rest = received.subarray(start);
   if (method === "HEAD" || status === 204 || status === 304 || status === 101) return of(Buffer.alloc(0), true, start);
   if (headers.get("transfer-encoding") === "chunked") {
-    const { body, bytes } = unchunk(rest);
-    return of(body, bytes !== undefined, start + (bytes ?? rest.length));
+    const { body, bytes, trailers } = unchunk(rest);
+    return of(body, bytes !== undefined, start + (bytes ?? rest.length), trailers);
   }
   const declared = headers.get("content-length");
   if (declared === undefined) return of(rest, isClosed, received.length);
@@ -128,16 +129,22 @@ function parseResponse(received: Buffer, method: string, isClosed: boolean): Par
   return of(rest.subarray(0, length), rest.length >= length, start + Math.min(rest.length, length));
 }
 
-/** The body that has come in chunks; `bytes` is their length with the last one, once it is there. */
-function unchunk(encoded: Buffer): { body: Buffer; bytes: number | undefined } {
+function fieldOf(line: string): Fields[number] {
+  return [line.split(":", 1)[0]!, line.slice(line.indexOf(":") + 1).trim()];
+}
+
+/** The body that has come in chunks; `bytes` is their length with the last one and the trailers, once they are there. */
+function unchunk(encoded: Buffer): { body: Buffer; bytes: number | undefined; trailers: Fields } {
   const parts: Buffer[] = [];
   for (let at = 0; ; ) {
     const lineEnd = encoded.indexOf("\r\n", at);
-    if (lineEnd < 0) return { body: Buffer.concat(parts), bytes: undefined };
+    if (lineEnd < 0) return { body: Buffer.concat(parts), bytes: undefined, trailers: [] };
     const length = Number.parseInt(encoded.subarray(at, lineEnd).toString("latin1"), 16);
     if (length === 0) {
       const end = encoded.indexOf("\r\n\r\n", lineEnd);
-      return { body: Buffer.concat(parts), bytes: end < 0 ? undefined : end + 4 };
+      const lines = encoded.subarray(lineEnd + 2, Math.max(end, lineEnd + 2)).toString("latin1");
+      const trailers = lines === "" ? [] : lines.split("\r\n").map(fieldOf);
+      return { body: Buffer.concat(parts), bytes: end < 0 ? undefined : end + 4, trailers };
     }
     parts.push(encoded.subarray(lineEnd + 2, lineEnd + 2 + length));
     at = lineEnd + 2 + length + 2;

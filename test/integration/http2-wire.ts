@@ -2,7 +2,7 @@
 // header fields that node:http2 refuses to send, for example two Content-Types.
 import { HeaderDecoder, literalFields } from "./hpack.ts";
 import type { Answer, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
-import { openSocket } from "./wire.ts";
+import { HOST_DEFAULT, openSocket } from "./wire.ts";
 
 const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
 const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
@@ -65,8 +65,10 @@ export async function connectHttp2(url: string): Promise<WireConnection> {
       for (const one of streams.values()) flush(one);
     } else if (type === FRAME.headers && stream !== undefined) {
       const fields = decoder.decode(payload);
-      // A second block holds the trailers.
-      if (stream.headers === undefined) stream.headers = fields;
+      // A second block holds the trailers; a block of 100 is followed by the response's own.
+      const isInformational = fields.some(([name, value]) => name === ":status" && value.startsWith("1"));
+      if (stream.headers === undefined) stream.headers = isInformational ? undefined : fields;
+      else stream.trailers = fields;
       if (flags & FLAG.endStream) finish(stream, false);
     } else if (type === FRAME.data && stream !== undefined) {
       stream.body.push(payload);
@@ -112,6 +114,7 @@ export async function connectHttp2(url: string): Promise<WireConnection> {
         window: streamWindow,
         queue: [],
         headers: undefined,
+        trailers: [],
         body: [],
         isCut: undefined,
         settle: () => {},
@@ -172,6 +175,7 @@ interface Stream {
   window: number;
   readonly queue: Frame[];
   headers: Fields | undefined;
+  trailers: Fields;
   readonly body: Buffer[];
   isCut: boolean | undefined;
   settle: (answer: Answer | undefined) => void;
@@ -179,17 +183,20 @@ interface Stream {
 
 function answerOf(stream: Stream): Answer | undefined {
   if (stream.headers === undefined) return undefined;
-  const headers = new Map(stream.headers);
+  const { headers: fields, trailers } = stream;
+  const headers = new Map(fields);
   const status = Number(headers.get(":status"));
-  return { status, headers, body: Buffer.concat(stream.body), isCut: stream.isCut ?? false };
+  return { status, headers, fields, body: Buffer.concat(stream.body), trailers, isCut: stream.isCut ?? false };
 }
 
-/** RFC 9113 section 8.3.1; of CONNECT section 8.5. Pseudo-header fields among the given ones come first. */
+/** RFC 9113 section 8.3.1; of CONNECT section 8.5. Pseudo-header fields among the given ones come first; a host is `:authority`. */
 function headFields(head: WireHead): Fields {
   const declares = head.headers.some(([name]) => name.toLowerCase() === "content-length");
+  const given = head.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const isHost = ([name]: readonly [string, string]) => name === "host";
   const own: Fields = [
     [":method", head.method],
-    [":authority", "guarded"],
+    [":authority", given.find(isHost)?.[1] ?? HOST_DEFAULT],
     ...(head.path === ""
       ? []
       : ([
@@ -197,11 +204,10 @@ function headFields(head: WireHead): Fields {
           [":path", head.path],
         ] as const)),
   ];
-  const given = head.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
   const length: Fields =
     head.framing === "length" && !declares ? [["content-length", String(head.bodyBytes ?? 0)]] : [];
   const isPseudo = ([name]: readonly [string, string]) => name.startsWith(":");
-  return [...own, ...given.filter(isPseudo), ...given.filter((field) => !isPseudo(field)), ...length];
+  return [...own, ...given.filter(isPseudo), ...given.filter((field) => !isPseudo(field) && !isHost(field)), ...length];
 }
 
 function frameBytes(type: number, flags: number, id: number, payload: Uint8Array = new Uint8Array()): Buffer {

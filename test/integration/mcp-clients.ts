@@ -8,7 +8,12 @@ import {
 } from "@modelcontextprotocol/client";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { ListRootsRequestSchema, LoggingMessageNotificationSchema, McpError } from "@modelcontextprotocol/sdk/types.js";
+import {
+  ListRootsRequestSchema,
+  LoggingMessageNotificationSchema,
+  McpError,
+  ResourceUpdatedNotificationSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 
 const INFO = { name: "mcp-guard-test", version: "1.0.0" };
 const ROOTS = { roots: [{ uri: "file:///a/root/of/the/client", name: "a root" }] };
@@ -20,21 +25,31 @@ export interface ToolOutcome {
   readonly isError: boolean;
 }
 
+/** What a completion is for. */
+export type CompletionRef = { type: "ref/prompt"; name: string } | { type: "ref/resource"; uri: string };
+
 /** One connected client. */
 export interface ClientSession {
   listTools(): Promise<string[]>;
   /** `onProgress` is called for each progress notification of this call. */
   callTool(name: string, input: Record<string, unknown>, onProgress?: (progress: number) => void): Promise<ToolOutcome>;
   listPrompts(): Promise<unknown>;
-  getPrompt(name: string): Promise<unknown>;
+  getPrompt(name: string, input?: Record<string, string>): Promise<unknown>;
+  listResources(): Promise<unknown>;
+  listResourceTemplates(): Promise<unknown>;
   readResource(uri: string): Promise<unknown>;
   subscribeResource(uri: string): Promise<unknown>;
-  complete(prompt: string): Promise<unknown>;
+  unsubscribeResource(uri: string): Promise<unknown>;
+  /** Opens a stream of updates of these resources, which only the modern revision has; gives what ends it. */
+  listen(uris: string[]): Promise<() => Promise<void>>;
+  complete(ref: CompletionRef, name: string, value: string): Promise<unknown>;
   request(method: string): Promise<unknown>;
   setLoggingLevel(): Promise<unknown>;
   ping(): Promise<unknown>;
   /** The log messages that the server has sent on its own, outside of any call. */
   readonly logMessages: readonly unknown[];
+  /** The resources of which the server has told an update. */
+  readonly updates: readonly string[];
   close(): Promise<void>;
 }
 
@@ -51,16 +66,19 @@ export const FIRST_GENERATION: Generation = {
   isModern: false,
   async connect(url) {
     const client = new Client(INFO, { capabilities: { roots: {} } });
-    const logMessages: unknown[] = [];
+    const heard = emptyHeard();
     client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {
-      logMessages.push(params.data);
+      heard.logMessages.push(params.data);
+    });
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
+      heard.updates.push(params.uri);
     });
     client.setRequestHandler(ListRootsRequestSchema, () => ROOTS);
     const transport = new StreamableHTTPClientTransport(url);
     await client.connect(transport, { timeout: TIMEOUT_MS });
     const options = { timeout: TIMEOUT_MS };
     return {
-      ...sessionOf(client, logMessages, async () => {
+      ...sessionOf(client, heard, async () => {
         await transport.terminateSession();
         await client.close();
       }),
@@ -71,6 +89,7 @@ export const FIRST_GENERATION: Generation = {
             ...(onProgress && { onprogress: ({ progress }) => onProgress(progress) }),
           }),
         ),
+      listen: () => Promise.reject(new Error("this client has no subscriptions/listen")),
       request: (method) => client.request({ method } as never, ANYTHING as never, options),
     };
   },
@@ -115,16 +134,19 @@ function second(name: string, isModern: boolean, mode: "legacy" | "auto" | { pin
     isModern,
     async connect(url) {
       const client = new ModernClient(INFO, { capabilities: { roots: {} }, versionNegotiation: { mode } });
-      const logMessages: unknown[] = [];
+      const heard = emptyHeard();
       client.setNotificationHandler("notifications/message", ({ params }) => {
-        logMessages.push(params.data);
+        heard.logMessages.push(params.data);
+      });
+      client.setNotificationHandler("notifications/resources/updated", ({ params }) => {
+        heard.updates.push(params.uri);
       });
       client.setRequestHandler("roots/list", () => ROOTS);
       const transport = new ModernTransport(url);
       await client.connect(transport, { timeout: TIMEOUT_MS });
       const options = { timeout: TIMEOUT_MS };
       return {
-        ...sessionOf(client, logMessages, async () => {
+        ...sessionOf(client, heard, async () => {
           if (!isModern) await transport.terminateSession();
           await client.close();
         }),
@@ -137,30 +159,44 @@ function second(name: string, isModern: boolean, mode: "legacy" | "auto" | { pin
             }),
           );
         },
+        listen: async (uris) => {
+          const subscription = await client.listen({ resourceSubscriptions: uris }, options);
+          return () => subscription.close();
+        },
         request: (method) => client.request({ method }, ANYTHING as never, options),
       };
     },
   };
 }
 
+/** What the server has said on its own. */
+interface Heard {
+  readonly logMessages: unknown[];
+  readonly updates: string[];
+}
+
+const emptyHeard = (): Heard => ({ logMessages: [], updates: [] });
+
 /** What is called alike in both generations. */
 function sessionOf(
   client: Client | ModernClient,
-  logMessages: unknown[],
+  heard: Heard,
   close: () => Promise<void>,
-): Omit<ClientSession, "callTool" | "request"> {
+): Omit<ClientSession, "callTool" | "request" | "listen"> {
   const options = { timeout: TIMEOUT_MS };
   return {
     listTools: async () => (await client.listTools({}, options)).tools.map(({ name }) => name),
     listPrompts: () => client.listPrompts({}, options),
-    getPrompt: (name) => client.getPrompt({ name }, options),
+    getPrompt: (name, input = {}) => client.getPrompt({ name, arguments: input }, options),
+    listResources: () => client.listResources({}, options),
+    listResourceTemplates: () => client.listResourceTemplates({}, options),
     readResource: (uri) => client.readResource({ uri }, options),
     subscribeResource: (uri) => client.subscribeResource({ uri }, options),
-    complete: (name) =>
-      client.complete({ ref: { type: "ref/prompt", name }, argument: { name: "a", value: "b" } }, options),
+    unsubscribeResource: (uri) => client.unsubscribeResource({ uri }, options),
+    complete: (ref, name, value) => client.complete({ ref, argument: { name, value } }, options),
     setLoggingLevel: () => client.setLoggingLevel("debug", options),
     ping: () => client.ping(options),
-    logMessages,
+    ...heard,
     close,
   };
 }

@@ -25,10 +25,27 @@ export interface McpServer {
 }
 
 /** `@modelcontextprotocol/server-everything` over its streamable HTTP transport. */
-export async function startEverything(): Promise<McpServer> {
+export function startEverything(): Promise<McpServer> {
+  return startProgram("server-everything", (port) => ({
+    command: process.execPath,
+    args: [programOf("@modelcontextprotocol/server-everything"), "streamableHttp"],
+    env: { PORT: String(port) },
+  }));
+}
+
+/** How a server's program is started. */
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** In addition to this process's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Starts a server that is a program of its own, on a free port, and waits until it listens. @throws Error when it does not. */
+export async function startProgram(name: string, programOn: (port: number) => Program): Promise<McpServer> {
   const port = await freePort();
-  const args = [programOf("@modelcontextprotocol/server-everything"), "streamableHttp"];
-  const child = await startChild(process.execPath, args, { stdio: "ignore", env: { PORT: String(port) } });
+  const { command, args, env } = programOn(port);
+  const child = await startChild(command, args, { stdio: "ignore", env: { ...process.env, ...env } });
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!(await listens(port))) {
     if (child.running() && performance.now() < deadline) {
@@ -36,9 +53,9 @@ export async function startEverything(): Promise<McpServer> {
       continue;
     }
     await child.stop();
-    throw new Error("server-everything did not start");
+    throw new Error(`${name} did not start`);
   }
-  return { name: "everything", port, stop: () => child.stop() };
+  return { name, port, stop: () => child.stop() };
 }
 
 /**
@@ -90,13 +107,16 @@ export async function startFilesystem(): Promise<McpServer & { readonly folder: 
   };
 }
 
-/** A server of the revision 2026-07-28 as far as the tests go: no sessions, one tool that answers with its arguments. */
+/**
+ * A server of the revision 2026-07-28 as far as the tests go: no sessions, and whatever tool, prompt or resource is asked for,
+ * the answer says what it was.
+ */
 export async function startModern(): Promise<McpServer & { readonly called: readonly string[] }> {
   const called: string[] = [];
   const results: Readonly<Record<string, (params: ModernParams) => object>> = {
     "server/discover": () => ({
       supportedVersions: [MODERN_VERSION],
-      capabilities: { tools: {}, prompts: {}, resources: {} },
+      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true }, completions: {} },
       ttlMs: 0,
       cacheScope: "private",
       _meta: { "io.modelcontextprotocol/serverInfo": { name: "modern", version: "1.0.0" } },
@@ -109,6 +129,26 @@ export async function startModern(): Promise<McpServer & { readonly called: read
     "tools/call": ({ name, arguments: given }) => ({
       content: [{ type: "text", text: `${name} ${JSON.stringify(given)}` }],
     }),
+    "prompts/list": () => ({ prompts: [{ name: "greet" }, { name: "secret" }], ttlMs: 0, cacheScope: "private" }),
+    "prompts/get": ({ name }) => ({ messages: [{ role: "user", content: { type: "text", text: `prompt ${name}` } }] }),
+    "resources/list": () => ({
+      resources: ["docs://guide/start", "docs://private/keys"].map((uri) => ({ uri, name: uri })),
+      ttlMs: 0,
+      cacheScope: "private",
+    }),
+    "resources/templates/list": () => ({
+      resourceTemplates: [{ uriTemplate: "docs://guide/{page}", name: "guide" }],
+      ttlMs: 0,
+      cacheScope: "private",
+    }),
+    "resources/read": ({ uri }) => ({
+      contents: [{ uri, text: `text of ${uri}` }],
+      ttlMs: 0,
+      cacheScope: "private",
+    }),
+    "completion/complete": ({ ref, argument }) => ({
+      completion: { values: [`${argument?.value} for ${ref?.name ?? ref?.uri}`] },
+    }),
   };
   const server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
     if (request.method !== "POST") {
@@ -119,7 +159,12 @@ export async function startModern(): Promise<McpServer & { readonly called: read
     // A request that the guard refuses after its headers have gone on is taken back.
     if (text === undefined) return;
     const { id, method, params } = JSON.parse(text) as ModernRequest;
-    called.push(params?.name === undefined ? method : `${method} ${params.name}`);
+    const subject = params?.name ?? params?.uri ?? params?.ref?.name ?? params?.ref?.uri;
+    called.push(subject === undefined ? method : `${method} ${subject}`);
+    if (method === "subscriptions/listen") {
+      listenTo(response, id, params?.notifications ?? {});
+      return;
+    }
     const isModern = params?._meta?.[VERSION_KEY] === MODERN_VERSION;
     const result = results[method]?.(params ?? {});
     const reply =
@@ -141,8 +186,28 @@ export async function startModern(): Promise<McpServer & { readonly called: read
   };
 }
 
+/** Acknowledges a subscription, tells of an update of each resource, and leaves the stream open. */
+function listenTo(response: ServerResponse, id: number | string, filter: ModernFilter): void {
+  const _meta = { "io.modelcontextprotocol/subscriptionId": id };
+  const send = (method: string, params: object) =>
+    response.write(
+      `event: message\ndata: ${JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`,
+    );
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  send("notifications/subscriptions/acknowledged", { notifications: filter });
+  for (const uri of filter.resourceSubscriptions ?? []) send("notifications/resources/updated", { uri });
+}
+
+interface ModernFilter {
+  resourceSubscriptions?: string[];
+}
+
 interface ModernParams {
   name?: string;
+  uri?: string;
+  ref?: { name?: string; uri?: string };
+  argument?: { value?: string };
+  notifications?: ModernFilter;
   arguments?: object;
   _meta?: Record<string, unknown>;
 }

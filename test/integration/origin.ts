@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { Fields } from "./wire.ts";
 
 /** What the origin answers unless a suite says otherwise. */
 export const ORIGIN_ANSWER = '{"jsonrpc":"2.0","id":1,"result":{"origin":true}}';
@@ -12,6 +13,8 @@ export interface Arrival {
   readonly path: string;
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The header fields as they came, in order; on HTTP/2 with the pseudo-headers. */
+  readonly fields: Fields;
   /** The body so far. */
   body(): Buffer;
   trailers: Readonly<Record<string, string | string[] | undefined>>;
@@ -23,9 +26,12 @@ export interface Arrival {
 
 /** What a suite answers with; HTTP/1.1 and HTTP/2 alike. */
 export interface OriginResponse {
-  writeHead(status: number, headers: Readonly<Record<string, string>>): unknown;
+  writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): unknown;
   write(text: string): unknown;
   end(text?: string): unknown;
+  addTrailers(trailers: Readonly<Record<string, string>>): unknown;
+  /** Cuts the response; on HTTP/1.1 with the connection. */
+  destroy(): unknown;
   on(event: "close", listener: () => void): unknown;
 }
 
@@ -91,6 +97,7 @@ function arrivalOf(request: IncomingMessage | Http2ServerRequest): Arrival {
     method: request.method ?? "",
     path: request.url ?? "",
     headers: request.headers,
+    fields: pairsOf(request.rawHeaders),
     body: () => Buffer.concat(parts),
     trailers: {},
     state: "open",
@@ -117,4 +124,9 @@ function arrivalOf(request: IncomingMessage | Http2ServerRequest): Arrival {
   request.on("aborted", () => become("cut"));
   request.on("error", () => become("cut"));
   return arrival;
+}
+
+/** Names and values that stand one after the other. */
+function pairsOf(raw: readonly string[]): Fields {
+  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ""] as const] : []));
 }

@@ -1,7 +1,10 @@
-// Every attack vector through a real Envoy. Goal: what the reference verdict says is what the client gets, what the server
-// sees and what the access log tells, in both header modes and over both versions of HTTP. Method: each vector is one
-// request on a connection of its own; short ones also go out byte by byte, and cut in two with a pause between.
+// Every attack vector, and every line of the method table, through a real Envoy. Goal: what the reference verdict says is
+// what the client gets, what the server sees and what the access log tells, in both header modes and over both versions of
+// HTTP. Method: one Envoy has a guard for each policy of the vectors; each vector is one request on a connection of its own;
+// short ones also go out byte by byte, and cut in two with a pause between.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ARGUMENT_VECTORS } from "../vectors/arguments.ts";
+import { ENTRY_VECTORS } from "../vectors/entries.ts";
 import { THREAT_POLICY, THREAT_VECTORS, type ThreatVector } from "../vectors/threats.ts";
 import { testedVersions } from "../versions.ts";
 import {
@@ -9,6 +12,7 @@ import {
   guardIn,
   HEADER_MODE_NAMES,
   type HeaderMode,
+  JSON_FIELDS,
   named,
   PATIENCE,
   PROTOCOLS,
@@ -29,7 +33,28 @@ const PAUSE_MS = 1;
 /** What Envoy would drop or answer by itself: then the vector would never reach the guard. */
 const OPTIONS = { http1Trailers: true, upgrades: ["websocket"] };
 
-const VECTORS = THREAT_VECTORS.filter((vector) => vector.scriptedHostOnly !== true);
+/** A vector with the name of its table. */
+interface Vector extends Pick<ThreatVector, "name" | "request" | "policy" | "expect"> {
+  readonly table: string;
+}
+
+const VECTORS: readonly Vector[] = [
+  ...THREAT_VECTORS.filter((vector) => vector.scriptedHostOnly !== true).map((vector) => ({
+    ...vector,
+    table: `row ${vector.row}`,
+  })),
+  ...[...ENTRY_VECTORS, ...ARGUMENT_VECTORS].map(
+    ({ name, policy, body, reasons }): Vector => ({
+      table: "entries and arguments",
+      name,
+      policy,
+      request: { method: "POST", path: "/mcp", headers: JSON_FIELDS, body },
+      expect: { verdict: reasons.length === 0 ? "allow" : "refuse", reasons },
+    }),
+  ),
+];
+/** Policies by the names of their guards. */
+const GUARDS = new Map(VECTORS.map((vector) => [guardOf(vector), vector.policy ?? THREAT_POLICY]));
 const SAMPLE = VECTORS.filter((_, index) => index % SAMPLE_EVERY === 0);
 const newest = testedVersions().at(-1)!;
 const RUNS: readonly Run[] = testedVersions().flatMap((version) => [
@@ -43,7 +68,7 @@ interface Run {
   readonly version: string;
   readonly mode: HeaderMode;
   readonly upstream: Protocol;
-  readonly vectors: readonly ThreatVector[];
+  readonly vectors: readonly Vector[];
 }
 
 /** Where a body is cut. */
@@ -64,19 +89,20 @@ describe.each(RUNS)(
   "Envoy $version, header mode $mode, an $upstream server",
   ({ version, mode, upstream, vectors }) => {
     let rig: Rig;
-    const expected = new Map<string, ThreatVector>();
+    const expected = new Map<string, Vector>();
 
     beforeAll(async () => {
-      rig = await startRig({ version, upstream, guards: [guardIn(mode, THREAT_POLICY, OPTIONS)] });
+      const guards = [...GUARDS].map(([name, policy]) => guardIn(mode, policy, { ...OPTIONS, name }));
+      rig = await startRig({ version, upstream, guards });
     });
 
     afterAll(() => rig?.stop());
 
     for (const protocol of PROTOCOLS) {
       const own = vectors.filter(({ request }) => (request.protocol ?? protocol) === protocol);
-      test.each(own.map((vector) => [vector.row, vector.expect.verdict, vector.name, vector] as const))(
-        `${protocol}, row %i: %s: %s`,
-        async (_row, _verdict, _name, vector) => {
+      test.each(own.map((vector) => [vector.table, vector.expect.verdict, vector.name, vector] as const))(
+        `${protocol}, %s: %s: %s`,
+        async (_table, _verdict, _name, vector) => {
           expect(accepted(vector, await run(protocol, vector))).toBe(true);
         },
       );
@@ -89,9 +115,9 @@ describe.each(RUNS)(
           body.length <= PIECES_BYTES_MAX &&
           index % PIECES_EVERY === 0,
       );
-      test.each(short.map((vector) => [vector.row, vector.name, vector] as const))(
-        `${protocol}, row %i, in pieces: %s`,
-        async (_row, _name, vector) => {
+      test.each(short.map((vector) => [vector.table, vector.name, vector] as const))(
+        `${protocol}, %s, in pieces: %s`,
+        async (_table, _name, vector) => {
           for (const cuts of [BYTEWISE, ...IN_TWO]) {
             expect(accepted(vector, await run(protocol, vector, cuts)), cuts.name).toBe(true);
           }
@@ -130,11 +156,11 @@ describe.each(RUNS)(
       return [...expected.keys()].filter((id) => !logged.has(id));
     }
 
-    async function run(protocol: Protocol, vector: ThreatVector, cuts?: Cuts): Promise<string> {
+    async function run(protocol: Protocol, vector: Vector, cuts?: Cuts): Promise<string> {
       const { request } = vector;
-      const requestId = `${protocol}.${vector.row}.${expected.size}`;
+      const requestId = `${protocol}.${vector.table.replaceAll(" ", "-")}.${expected.size}`;
       expected.set(requestId, vector);
-      const connection = await rig.connect(protocol);
+      const connection = await rig.connect(protocol, guardOf(vector));
       try {
         const exchange = connection.open(headOf(vector, requestId));
         if (request.framing !== "headers_only" && bodyFollows(vector)) {
@@ -157,7 +183,12 @@ describe.each(RUNS)(
   },
 );
 
-function headOf({ request }: ThreatVector, requestId: string): WireHead {
+/** The name of the guard that has the vector's policy. */
+function guardOf({ policy = THREAT_POLICY }: Pick<Vector, "policy">): string {
+  return `guard ${JSON.stringify(policy)}`;
+}
+
+function headOf({ request }: Vector, requestId: string): WireHead {
   const { method, path, headers, body, framing = "length", trailers } = request;
   const isBodiless = framing === "headers_only" || !bodyFollows({ request });
   return {
@@ -169,22 +200,22 @@ function headOf({ request }: ThreatVector, requestId: string): WireHead {
   };
 }
 
-function bodyFollows({ request }: Pick<ThreatVector, "request">): boolean {
+function bodyFollows({ request }: Pick<Vector, "request">): boolean {
   return request.body.length > 0 || request.framing === "chunked" || request.trailers !== undefined;
 }
 
 /** The declared length is a lie: HTTP/2 has no valid end for such a request (RFC 9113 section 8.1.1), so it is left open. */
-function isShort({ request }: ThreatVector): boolean {
+function isShort({ request }: Pick<Vector, "request">): boolean {
   const declared = request.headers.find(([name]) => name === "content-length")?.[1];
   return declared !== undefined && Number(declared) > request.body.length;
 }
 
 /** Like `accepts`, with the verdict in the failure's message. */
-function accepted(vector: ThreatVector, verdict: string): true | string {
+function accepted(vector: Vector, verdict: string): true | string {
   return accepts(vector, verdict) || verdict;
 }
 
-function accepts({ request, expect: expected }: ThreatVector, verdict: string): boolean {
+function accepts({ request, expect: expected }: Vector, verdict: string): boolean {
   if (expected.verdict === "allow") return verdict === "allow";
   // The reply to HEAD has no body that could tell the reason; the access log does.
   if (request.method === "HEAD" && verdict === `refuse ${expected.status}`) return true;

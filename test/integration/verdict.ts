@@ -4,8 +4,8 @@ import { ORIGIN_ANSWER, type Origin } from "./origin.ts";
 import type { HeaderMode } from "./rig.ts";
 import type { Answer } from "./wire.ts";
 
-/** The JSON-RPC codes that every MCP client knows. */
-const CODES = [-32700, -32600, -32601, -32602, -32603];
+/** The JSON-RPC codes that MCP clients know; the last three are those of the revision 2026-07-28. */
+const CODES = [-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022];
 
 /**
  * - `allow`: the server has exactly the body, and the client the server's answer.

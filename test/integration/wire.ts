@@ -8,7 +8,7 @@ export type Fields = readonly (readonly [name: string, value: string])[];
 export interface WireHead {
   readonly method: string;
   readonly path: string;
-  /** In order, as written; `host` and what the framing needs are added. */
+  /** In order, as written; what the framing needs is added, and `host` unless it is there. */
   readonly headers: Fields;
   /**
    * `length`: a declared length, which is added unless `headers` has one. `chunked`: none is declared. `none`: the
@@ -24,6 +24,9 @@ export interface Answer {
   readonly status: number;
   /** By lower-case name; of a repeated field the last. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The header fields as they came, in order; on HTTP/2 with `:status`. */
+  readonly fields: Fields;
+  readonly trailers: Fields;
   readonly body: Buffer;
   /** The connection or the stream went away before the response had ended. */
   readonly isCut: boolean;
@@ -53,6 +56,9 @@ export interface WireConnection {
   isClosed(): boolean;
   close(): void;
 }
+
+/** The host that a request asks when its headers do not say. */
+export const HOST_DEFAULT = "guarded";
 
 /** Connects to `http://host:port` with every write going out by itself. */
 export async function openSocket(url: string): Promise<Socket> {

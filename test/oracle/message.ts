@@ -5,7 +5,15 @@
 import { type ArgumentRule, brokenRules } from "./argument-rules.ts";
 import { type Headers, type MirrorReason, mirrorFaults } from "./mirror.ts";
 import { type JsonErrorName, type JsonEvent, readStrictJson, type StrictLimits } from "./strict-json.ts";
-import { isTemplateUnderRoot, isUnderRoot, type UriForm, type UriReason, type UriTraversal, uriFaults } from "./uri.ts";
+import {
+  beginsWithSlash,
+  isTemplateUnderRoot,
+  isUnderRoot,
+  type UriForm,
+  type UriReason,
+  type UriTraversal,
+  uriFaults,
+} from "./uri.ts";
 
 export type MessageReason =
   | JsonErrorName
@@ -400,8 +408,13 @@ function* completionFaults(params: JsonObject, policy: MessagePolicy): Generator
   }
   if (roots.length > 0) yield* uriRules(uri, policy, "template");
   if (!roots.some((root) => isTemplateUnderRoot(root, uri))) yield "resource_not_listed";
-  // The value is put into the template, perhaps where slashes are allowed.
-  if (typeof argument.value === "string" && argument.value !== "") yield* uriRules(argument.value, policy, "path");
+  // The values are put into the template, perhaps where slashes are allowed.
+  const context = objectMember(objectMember(params, "context"), "arguments");
+  for (const value of [argument.value, ...Object.values(context)]) {
+    if (typeof value !== "string" || value === "") continue;
+    yield* uriRules(value, policy, "path");
+    if (beginsWithSlash(value)) yield "uri_malformed";
+  }
 }
 
 function* listenFaults(params: JsonObject, policy: MessagePolicy): Generator<MessageReason> {

@@ -10,6 +10,9 @@ export type UriTraversal = "literal" | "segment";
 /** A template (RFC 6570) may have braces; a path may be relative, with spaces, backslashes and single dots. */
 export type UriForm = "uri" | "template" | "path";
 
+/** What readers trim, or draw as nothing. */
+const TRIMMED = /[\s\0-\x20\u00ad\u200b-\u200d\u2060\ufeff]/;
+
 const BYTES_MAX = 4096;
 const ROUNDS = 3;
 
@@ -24,7 +27,7 @@ function* findFaults(text: string, traversal: UriTraversal, form: UriForm): Gene
     return;
   }
   // Readers trim: the WHATWG standard C0 and space, String.prototype.trim and str.strip all white space.
-  if (/^[\s\0-\x20]|[\s\0-\x20]$/u.test(text)) yield "uri_malformed";
+  if (new RegExp(`^${TRIMMED.source}|${TRIMMED.source}$`, "u").test(text)) yield "uri_malformed";
   if (form !== "path") yield* structureFaults(text, form);
 
   const { readings, isText, settles } = decodings(text);
@@ -65,8 +68,8 @@ function decode(text: string): string | undefined {
 function asDrawn(text: string): string {
   return text
     .replace(/[\u2024\ufe52\uff0e]/g, ".")
-    .replaceAll("\u2025", "..")
-    .replaceAll("\u2026", "...")
+    .replace(/[\u2025\ufe30]/g, "..")
+    .replace(/[\u2026\ufe19]/g, "...")
     .replace(/[\\\uff0f\u2044\u2215\u29f8\uff3c\u2216\ufe68]/g, "/")
     .replace(/\u00ad|\u200b|\u200c|\u200d|\u2060|\ufeff/g, "");
 }
@@ -76,7 +79,7 @@ function asDrawn(text: string): string {
  * climbs nowhere, but it is a second spelling of the same URI; paths may have it.
  */
 function hasDotToken(text: string, form: UriForm): boolean {
-  const [...parts] = text.replaceAll(" ", "").split(/([/?#&=;:@,{}])/);
+  const [...parts] = text.replace(/[^\S\t-\r]/g, "").split(/([/?#&=;:@,{}])/);
   return parts.some(
     (part, index) => /^\.{2,}$/.test(part) || (form !== "path" && part === "." && parts[index - 1] === "/"),
   );
@@ -99,8 +102,12 @@ function* structureFaults(text: string, form: UriForm): Generator<UriReason> {
   // A server that cuts the path first and decodes later joins `/etc` to its folder, and many a join then starts at the
   // root of the file system.
   const [, ...segments] = path.split("/");
-  if (segments.some((segment) => decodings(segment).readings.some((reading) => /^[/\\]/.test(reading))))
-    yield "uri_malformed";
+  if (segments.some(beginsWithSlash)) yield "uri_malformed";
+}
+
+/** Whether the text begins with a separator, in whatever round of decoding. */
+export function beginsWithSlash(text: string): boolean {
+  return decodings(text).readings.some((reading) => /^[/\\]/.test(reading));
 }
 
 /** Whether a URI that the rules let pass is the root or stands below it, segment by segment, in the one normal spelling. */
@@ -114,6 +121,10 @@ export function isUnderRoot(root: string, uri: string): boolean {
   );
   if (encoded.some((character) => /[A-Za-z0-9._~-]/.test(character))) return false;
   if (isSystemPath(uri) && !isSystemPath(root)) return false;
+  // A join on Windows goes to the drive that a segment names.
+  const isDrive = (segment: string): boolean => /^[A-Za-z](?::|%3a)/i.test(segment);
+  const [begun = "", ...segments] = pathRest.split("/");
+  if (/^file:/.test(uri) && (segments.some(isDrive) || (root.endsWith("/") && isDrive(begun)))) return false;
   if (rest === "" || root.endsWith("/") || /^[/?#]/.test(rest)) return true;
   return !/^[^:]*:\/\//.test(root) && (root.endsWith(":") || rest.startsWith(":"));
 }

@@ -212,6 +212,25 @@ const PLACES: readonly PolicyVector[] = [
     }),
     "uri_traversal",
   ),
+  ...["/etc/passwd", "%2fetc/passwd", "\\\\host\\share", "%255cetc"].map((value) =>
+    refused(
+      `completion/complete: the absolute value ${value}`,
+      message("completion/complete", {
+        ref: { type: "ref/resource", uri: "file:///docs/{x}" },
+        argument: { name: "x", value },
+      }),
+      "uri_malformed",
+    ),
+  ),
+  refused(
+    "completion/complete: a value of the context that climbs",
+    message("completion/complete", {
+      ref: { type: "ref/resource", uri: "file:///docs/{y}/{x}" },
+      argument: { name: "x", value: "a" },
+      context: { arguments: { z: "ok", y: ".." } },
+    }),
+    "uri_traversal",
+  ),
   refused(
     "completion/complete: no uri",
     message("completion/complete", { ref: { type: "ref/resource", name: "greet" } }),

@@ -245,6 +245,9 @@ export const URI_CLASSES: Readonly<Record<string, UriClass>> = {
     reasons: TRAVERSAL,
     uris: behindRoot(
       "\u2025/etc",
+      "\ufe30/etc",
+      "\ufe19/etc",
+      "..\u00a0/etc",
       "\uff0e\uff0e/etc",
       "\u2024\u2024/etc",
       "\ufe52\ufe52/etc",
@@ -265,6 +268,11 @@ export const URI_CLASSES: Readonly<Record<string, UriClass>> = {
       ".%ef%bc%8e",
       "%25e2%2580%25a5",
     ),
+  },
+  "drives behind the root": {
+    row: 22,
+    reasons: UNLISTED,
+    uris: behindRoot("C:/Windows/win.ini", "a/c:", "a/C%3A/Windows", "z:x"),
   },
   "look-alikes of slashes": {
     row: 45,
