@@ -1,4 +1,4 @@
-// The MCP servers behind the guard: two published ones, and one that speaks the modern revision.
+// The MCP servers behind the guard: two published ones, and one of the SDK that speaks the modern revision.
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -7,15 +7,15 @@ import { createRequire } from "node:module";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { toNodeHandler } from "@modelcontextprotocol/node";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { createMcpHandler, Server as ModernServer } from "@modelcontextprotocol/server";
 import { startChild } from "../../src/envoy/child.ts";
 import { pause } from "./wire.ts";
 
 const START_TIMEOUT_MS = 20_000;
-const MODERN_VERSION = "2026-07-28";
-const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
 
 export interface McpServer {
   readonly name: string;
@@ -108,71 +108,25 @@ export async function startFilesystem(): Promise<McpServer & { readonly folder: 
 }
 
 /**
- * A server of the revision 2026-07-28 as far as the tests go: no sessions, and whatever tool, prompt or resource is asked for,
- * the answer says what it was.
+ * The second generation of the official TypeScript SDK, which serves the revision 2026-07-28: whatever tool, prompt or resource is
+ * asked for, the answer says what it was.
  */
 export async function startModern(): Promise<McpServer & { readonly called: readonly string[] }> {
   const called: string[] = [];
-  const results: Readonly<Record<string, (params: ModernParams) => object>> = {
-    "server/discover": () => ({
-      supportedVersions: [MODERN_VERSION],
-      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true }, completions: {} },
-      ttlMs: 0,
-      cacheScope: "private",
-      _meta: { "io.modelcontextprotocol/serverInfo": { name: "modern", version: "1.0.0" } },
-    }),
-    "tools/list": () => ({
-      tools: ["repeat", "system_exec"].map((name) => ({ name, inputSchema: { type: "object" } })),
-      ttlMs: 0,
-      cacheScope: "private",
-    }),
-    "tools/call": ({ name, arguments: given }) => ({
-      content: [{ type: "text", text: `${name} ${JSON.stringify(given)}` }],
-    }),
-    "prompts/list": () => ({ prompts: [{ name: "greet" }, { name: "secret" }], ttlMs: 0, cacheScope: "private" }),
-    "prompts/get": ({ name }) => ({ messages: [{ role: "user", content: { type: "text", text: `prompt ${name}` } }] }),
-    "resources/list": () => ({
-      resources: ["docs://guide/start", "docs://private/keys"].map((uri) => ({ uri, name: uri })),
-      ttlMs: 0,
-      cacheScope: "private",
-    }),
-    "resources/templates/list": () => ({
-      resourceTemplates: [{ uriTemplate: "docs://guide/{page}", name: "guide" }],
-      ttlMs: 0,
-      cacheScope: "private",
-    }),
-    "resources/read": ({ uri }) => ({
-      contents: [{ uri, text: `text of ${uri}` }],
-      ttlMs: 0,
-      cacheScope: "private",
-    }),
-    "completion/complete": ({ ref, argument }) => ({
-      completion: { values: [`${argument?.value} for ${ref?.name ?? ref?.uri}`] },
-    }),
-  };
+  const handler = createMcpHandler(modernServer);
+  const answer = toNodeHandler(handler);
   const server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
-    if (request.method !== "POST") {
-      response.writeHead(405).end();
-      return;
-    }
     const text = await textOf(request);
     // A request that the guard refuses after its headers have gone on is taken back.
     if (text === undefined) return;
-    const { id, method, params } = JSON.parse(text) as ModernRequest;
-    const subject = params?.name ?? params?.uri ?? params?.ref?.name ?? params?.ref?.uri;
-    called.push(subject === undefined ? method : `${method} ${subject}`);
-    if (method === "subscriptions/listen") {
-      listenTo(response, id, params?.notifications ?? {});
-      return;
-    }
-    const isModern = params?._meta?.[VERSION_KEY] === MODERN_VERSION;
-    const result = results[method]?.(params ?? {});
-    const reply =
-      isModern && result !== undefined
-        ? { jsonrpc: "2.0", id, result: { resultType: "complete", ...result } }
-        : { jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } };
-    response.writeHead("result" in reply ? 200 : 404, { "content-type": "application/json" });
-    response.end(JSON.stringify(reply));
+    const body = text === "" ? undefined : (JSON.parse(text) as ModernRequest);
+    if (body !== undefined) called.push(callOf(body));
+    // A server's request always has the two members that the type leaves open.
+    const answered = answer(request as IncomingMessage & { method: string; url: string }, response, body);
+    const subscribed = body?.params?.notifications?.resourceSubscriptions ?? [];
+    while (subscribed.length > 0 && !response.headersSent) await pause(10);
+    for (const uri of subscribed) handler.notify.resourceUpdated(uri);
+    await answered;
   });
   const port = await listening(server);
   return {
@@ -180,42 +134,55 @@ export async function startModern(): Promise<McpServer & { readonly called: read
     port,
     called,
     async stop() {
+      await handler.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
 }
 
-/** Acknowledges a subscription, tells of an update of each resource, and leaves the stream open. */
-function listenTo(response: ServerResponse, id: number | string, filter: ModernFilter): void {
-  const _meta = { "io.modelcontextprotocol/subscriptionId": id };
-  const send = (method: string, params: object) =>
-    response.write(
-      `event: message\ndata: ${JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`,
-    );
-  response.writeHead(200, { "content-type": "text/event-stream" });
-  send("notifications/subscriptions/acknowledged", { notifications: filter });
-  for (const uri of filter.resourceSubscriptions ?? []) send("notifications/resources/updated", { uri });
+function modernServer(): ModernServer {
+  const capabilities = { tools: {}, prompts: {}, resources: { subscribe: true }, completions: {} };
+  const server = new ModernServer({ name: "modern", version: "1.0.0" }, { capabilities });
+  server.setRequestHandler("tools/list", () => ({
+    tools: ["repeat", "system_exec"].map((name) => ({ name, inputSchema: { type: "object" as const } })),
+  }));
+  server.setRequestHandler("tools/call", ({ params }) => ({
+    content: [{ type: "text", text: `${params.name} ${JSON.stringify(params.arguments)}` }],
+  }));
+  server.setRequestHandler("prompts/list", () => ({ prompts: [{ name: "greet" }, { name: "secret" }] }));
+  server.setRequestHandler("prompts/get", ({ params }) => ({
+    messages: [{ role: "user", content: { type: "text", text: `prompt ${params.name}` } }],
+  }));
+  server.setRequestHandler("resources/list", () => ({
+    resources: ["docs://guide/start", "docs://private/keys"].map((uri) => ({ uri, name: uri })),
+  }));
+  server.setRequestHandler("resources/templates/list", () => ({
+    resourceTemplates: [{ uriTemplate: "docs://guide/{page}", name: "guide" }],
+  }));
+  server.setRequestHandler("resources/read", ({ params }) => ({
+    contents: [{ uri: params.uri, text: `text of ${params.uri}` }],
+  }));
+  server.setRequestHandler("completion/complete", ({ params: { ref, argument } }) => ({
+    completion: { values: [`${argument.value} for ${ref.type === "ref/prompt" ? ref.name : ref.uri}`] },
+  }));
+  return server;
 }
 
-interface ModernFilter {
-  resourceSubscriptions?: string[];
-}
-
-interface ModernParams {
-  name?: string;
-  uri?: string;
-  ref?: { name?: string; uri?: string };
-  argument?: { value?: string };
-  notifications?: ModernFilter;
-  arguments?: object;
-  _meta?: Record<string, unknown>;
+/** The method, and what it is about. */
+function callOf({ method, params }: ModernRequest): string {
+  const subject = params?.name ?? params?.uri ?? params?.ref?.name ?? params?.ref?.uri;
+  return subject === undefined ? method : `${method} ${subject}`;
 }
 
 interface ModernRequest {
-  id: number | string;
   method: string;
-  params?: ModernParams;
+  params?: {
+    name?: string;
+    uri?: string;
+    ref?: { name?: string; uri?: string };
+    notifications?: { resourceSubscriptions?: string[] };
+  };
 }
 
 /** The whole body; undefined when the request was cut. */
