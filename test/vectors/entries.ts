@@ -232,6 +232,15 @@ const PLACES: readonly PolicyVector[] = [
     "uri_traversal",
   ),
   refused(
+    "completion/complete: a value of the context that climbs before one that does not",
+    message("completion/complete", {
+      ref: { type: "ref/resource", uri: "file:///docs/{y}/{x}" },
+      context: { arguments: { y: "..", z: "ok" } },
+      argument: { name: "x", value: "a" },
+    }),
+    "uri_traversal",
+  ),
+  refused(
     "completion/complete: no uri",
     message("completion/complete", { ref: { type: "ref/resource", name: "greet" } }),
     "params_invalid",
