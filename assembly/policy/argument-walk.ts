@@ -81,12 +81,10 @@ export function noteArgument(policy: Policy, walk: ArgumentWalk, envelope: Envel
   } else {
     breakTargets(policy, walk, depth + 1);
   }
-  if (isInObject(reader)) {
-    unmatch(policy, walk, depth);
-  } else {
-    setElement(walk, depth, element(walk, depth) + 1);
-    matchElement(policy, walk, envelope, depth);
-  }
+  // In an object the next name sets anew what matches.
+  if (isInObject(reader)) return;
+  setElement(walk, depth, element(walk, depth) + 1);
+  matchElement(policy, walk, envelope, depth);
 }
 
 function matchedAt(walk: ArgumentWalk, index: u32): usize {
@@ -141,17 +139,6 @@ function matchElement(policy: Policy, walk: ArgumentWalk, envelope: Envelope, de
     rule = rule.next;
   }
   captureForTargets(policy, walk, envelope, depth + 1);
-}
-
-/** The value of a member of the object at `depth` has ended. */
-function unmatch(policy: Policy, walk: ArgumentWalk, depth: u32): void {
-  let index: u32 = 0;
-  let rule = policy.argumentRules;
-  while (rule !== null) {
-    if (matchedOf(walk, index) > depth) setMatched(walk, index, depth);
-    index++;
-    rule = rule.next;
-  }
 }
 
 /** Whether the value at hand, reached by `count` tokens, is what the rule is about. */
