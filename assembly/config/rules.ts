@@ -35,8 +35,8 @@ const POINTER_BYTES_MAX: u32 = 1024;
 const RULE_FORMS = "uri, path, or an object with one of enum, max_bytes, uri_roots, path_roots";
 
 // The entry at hand, until its record is made.
-const toolAt: usize = memory.data(1024, 4);
-const pointerAt: usize = memory.data(1024, 4);
+const toolAt: usize = memory.data(NAME_BYTES_MAX, 4);
+const pointerAt: usize = memory.data(POINTER_BYTES_MAX, 4);
 let toolBytes: u32 = 0;
 let pointerBytes: u32 = 0;
 let hasPointer: bool = false;

@@ -12,8 +12,8 @@ const KNOWN = "methods path reason";
 const METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
 
 // The texts of the entry at hand, until its record is made.
-const pathAt: usize = memory.data(1024, 4);
-const reasonAt: usize = memory.data(1024, 4);
+const pathAt: usize = memory.data(UNGUARDED_TEXT_BYTES_MAX, 4);
+const reasonAt: usize = memory.data(UNGUARDED_TEXT_BYTES_MAX, 4);
 let pathBytes: u32 = 0;
 let reasonBytes: u32 = 0;
 let methods: u32 = HttpMethod.None;

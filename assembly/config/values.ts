@@ -9,11 +9,11 @@ import { enterElement, expected, expectedNumber, expectedWord, leavePath, told }
 
 /** Room for one text of a configuration. */
 export const TEXT_ROOM: u32 = 1024;
-export const textAt: usize = memory.data(1024, 4);
+export const textAt: usize = memory.data(TEXT_ROOM, 4);
 
 /** Room for a number where none is expected: what a message shows of it. */
 const NUMBER_ROOM: u32 = 64;
-const numberAt: usize = memory.data(64, 4);
+const numberAt: usize = memory.data(NUMBER_ROOM, 4);
 
 /** Bytes of the string or the number that `readValue` found. */
 export let textBytes: u32 = 0;

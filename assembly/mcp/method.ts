@@ -7,10 +7,8 @@ import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
 export const enum Method {
   /** No method of ours: `method_allowlist` decides. */
   Other,
-  /** Handshake, keep-alive, logging level, and the four lists: always open. */
+  /** Handshake, keep-alive, logging level, the four lists, and the notifications about them: always open. */
   Open,
-  /** A notification that is always open. */
-  OpenNotification,
   ToolsCall,
   PromptsGet,
   /** resources/read, resources/subscribe, resources/unsubscribe: `params.uri`. */
@@ -35,10 +33,10 @@ export function methodOf(address: usize, bytes: u32): Method {
     return Method.Other;
   }
   if (startsWithLiteral(address, bytes, "notifications/")) {
-    if (equalsLiteral(address, bytes, "notifications/initialized")) return Method.OpenNotification;
-    if (equalsLiteral(address, bytes, "notifications/cancelled")) return Method.OpenNotification;
-    if (equalsLiteral(address, bytes, "notifications/progress")) return Method.OpenNotification;
-    if (equalsLiteral(address, bytes, "notifications/roots/list_changed")) return Method.OpenNotification;
+    if (equalsLiteral(address, bytes, "notifications/initialized")) return Method.Open;
+    if (equalsLiteral(address, bytes, "notifications/cancelled")) return Method.Open;
+    if (equalsLiteral(address, bytes, "notifications/progress")) return Method.Open;
+    if (equalsLiteral(address, bytes, "notifications/roots/list_changed")) return Method.Open;
     if (equalsLiteral(address, bytes, "notifications/tasks/status")) return Method.Tasks;
     return Method.Other;
   }

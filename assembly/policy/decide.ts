@@ -20,7 +20,6 @@ export function decide(policy: Policy, message: Message, findings: Findings): Re
   // SAFETY: methodBytes <= METHOD_BYTES_MAX, which `finishEnvelope` has checked.
   switch (methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX))) {
     case Method.Open:
-    case Method.OpenNotification:
       return Reason.None;
     case Method.ToolsCall:
       return decideTool(policy, message, findings);

@@ -5,7 +5,7 @@ import { STALL_MS_DEFAULT } from "../limits";
 import { Exchange } from "./exchange";
 import { Guard } from "./guard";
 
-/** Ticks in `stall_ms`: the watchdog finds a stream at most two of them late. */
+/** Ticks in `stall_ms`: the watchdog finds a stream at most one of them late. */
 export const TICKS_PER_STALL: u32 = 4;
 
 /** Puts a stream among those that wait. False when the watchdog cannot be started. */

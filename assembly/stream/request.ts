@@ -75,6 +75,9 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   }
   exchange.guard.hasSeenHeldBody = true;
   exchange.progressTick = exchange.guard.tick;
+  if (isOfEarlierPolicy(exchange, inspection)) {
+    return decline(exchange, policy, Reason.Internal) ? Action.HoldBody : Action.Continue;
+  }
   const reason = readPart(exchange, policy, inspection, bytes);
   if (reason != Reason.None) return decline(exchange, policy, reason) ? Action.HoldBody : Action.Continue;
   if (endOfStream) return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldBody;
@@ -91,6 +94,7 @@ export function onRequestTrailers(exchange: Exchange): Action {
     refuse(exchange, Reason.Internal);
     return Action.HoldHeaders;
   }
+  if (isOfEarlierPolicy(exchange, inspection)) return declineHeaders(exchange, policy, Reason.Internal);
   return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldHeaders;
 }
 
@@ -102,7 +106,15 @@ export function settle(exchange: Exchange): void {
   const policy = exchange.guard.policy;
   const inspection = exchange.inspection;
   if (exchange.stage != Stage.Watching || policy === null || inspection === null) return;
-  if (isComplete(inspection.reader)) conclude(exchange, policy, inspection);
+  if (!isOfEarlierPolicy(exchange, inspection) && isComplete(inspection.reader)) conclude(exchange, policy, inspection);
+}
+
+/**
+ * Whether the guard got another policy after this stream's headers: what was prepared and found under the one must not be judged
+ * under the other. Envoy makes a new guard for a new configuration; the ABI lets a host configure the same one again.
+ */
+function isOfEarlierPolicy(exchange: Exchange, inspection: Inspection): bool {
+  return inspection.generation != exchange.guard.generation;
 }
 
 /** Reads the bytes that are new. The first fault ends it: nothing that follows can make the message acceptable. */
@@ -147,6 +159,7 @@ function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   }
   const wasRead = reason != Reason.BodyTooLarge && reason != Reason.Overloaded;
   exchange.reason = reason;
+  letGo(exchange);
   endReading(exchange);
   pass(exchange, wasRead ? Decision.WouldRefuse : Decision.NotRead);
   return false;

@@ -2,7 +2,7 @@
 // in the one spelling that needs no normalising (RFC 3986 section 6.2.2).
 
 import { equalBytes, equalsLiteral, Literal, literalBytes, startsWithLiteral } from "../memory/bytes";
-import { endsAuthority, endsPath, isFile, schemeBytes } from "./rules";
+import { endsAuthority, endsPath, isFile, ROUNDS, schemeBytes } from "./rules";
 import { decodeOnce, tripleAt } from "./text";
 
 /**
@@ -80,16 +80,16 @@ function isHierarchical(uri: usize, bytes: u32): bool {
   return bytes >= colon + 3 && equalsLiteral(uri + colon + 1, 2, "//");
 }
 
-/** Bytes that can decode to `file:///dev/fd/` in three rounds, and a few. */
+/** Bytes that can decode to `file:///dev/fd/` in ROUNDS rounds, and a few. */
 const HEAD_BYTES: u32 = 416;
-const head: usize = memory.data(416);
+const head: usize = memory.data(HEAD_BYTES);
 
 /** Whether a `file:` URI points into the views that the kernel gives of itself and of open files, however its slashes are spelled. */
 function isSystemPath(uri: usize, bytes: u32): bool {
   if (!isFile(uri, schemeBytes(uri, bytes))) return false;
   let length = min(bytes, HEAD_BYTES);
   memory.copy(head, uri, length);
-  for (let round = 0; round <= 3; round++) {
+  for (let round: u32 = 0; round <= ROUNDS; round++) {
     if (
       pathIs(head, length, "file:///proc") ||
       pathIs(head, length, "file:///sys") ||

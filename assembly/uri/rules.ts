@@ -1,4 +1,4 @@
-// The rules that every URI and path must pass (docs/threat-model.md, "Resource URIs"). The standard's rule is: no `..` and
+// The rules that every URI and path must pass (docs/policy.md, "Resource URIs"). The standard's rule is: no `..` and
 // no `%2e%2e` anywhere. It is kept to the letter, and closed under what servers do with a URI before they open
 // it: decode it, once or more often; take TAB and line breaks out; read `\` or a look-alike as `/`; drop what follows `;`.
 
@@ -25,9 +25,9 @@ export const enum Form {
 }
 
 /** Rounds of decoding. A text that still changes after them is not one that a server meant to be asked for. */
-const ROUNDS: u32 = 3;
+export const ROUNDS: u32 = 3;
 
-const scratch: usize = memory.data(4096);
+const scratch: usize = memory.data(URI_BYTES_MAX);
 
 /**
  * Why the `bytes` bytes at `address`, well-formed UTF-8, are refused. The text itself is not changed. Linear in `bytes`; longer
@@ -135,9 +135,9 @@ function hasSafeStructure(address: usize, bytes: u32): bool {
   return true;
 }
 
-/** Bytes that can decode to one byte in ROUNDS rounds. */
+/** Bytes that can decode to one byte in ROUNDS rounds: each makes three of one. */
 const SPELLING_BYTES: u32 = 27;
-const spelling: usize = memory.data(32);
+const spelling: usize = memory.data(SPELLING_BYTES);
 
 /** Whether what stands at `at` is a slash or a backslash, as it stands or after any round of decoding. */
 export function beginsWithSlash(at: usize, end: usize): bool {

@@ -103,15 +103,31 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
     }
   });
 
-  test("a second configuration takes the place of the first, also for a stream that is being read", () => {
+  test("a second configuration takes the place of the first; a stream that was being read is refused", () => {
+    // Read under the one policy and judged under the other it would pass: the first has no rule for the argument.
+    const rules = '"argument_rules":[{"tool":"safe","pointer":"/path","rule":"path"}]';
+    const next = Buffer.from(`{"tool_allowlist":["safe","other"],${rules},"limits":{"depth":5,"key_bytes":1000}}`);
+    const body = Buffer.from(SAFE.toString().replace("}}", ',"arguments":{"path":"../x"}}}'));
+    for (const readBefore of [0, 20, body.length]) {
+      const raw = reading(build);
+      if (readBefore > 0) {
+        raw.give.buffer = { bytes: body.subarray(0, readBefore) };
+        expect(raw.call.proxy_on_request_body!(STREAM, readBefore, 0)).toBe(HOLD_BODY);
+      }
+      raw.give.buffer = { bytes: next };
+      expect(raw.call.proxy_on_configure!(ROOT, next.length)).toBe(1);
+      if (readBefore < body.length) {
+        raw.give.buffer = { bytes: body.subarray(readBefore) };
+        expect(raw.call.proxy_on_request_body!(STREAM, body.length - readBefore, 1)).toBe(HOLD_BODY);
+      } else {
+        expect(raw.call.proxy_on_request_trailers!(STREAM, 0)).toBe(HOLD_HEADERS);
+      }
+      expect(raw.replies.map(({ details }) => details)).toEqual(["mcp_guard.internal"]);
+    }
     const raw = reading(build);
-    const next = Buffer.from('{"tool_allowlist":["other"],"limits":{"depth":5,"key_bytes":1000}}');
+    raw.call.proxy_on_delete!(STREAM);
     raw.give.buffer = { bytes: next };
     expect(raw.call.proxy_on_configure!(ROOT, next.length)).toBe(1);
-    raw.give.buffer = { bytes: SAFE };
-    expect(raw.call.proxy_on_request_body!(STREAM, SAFE.length, 1)).toBe(HOLD_BODY);
-    expect(raw.replies.map(({ details }) => details)).toEqual(["mcp_guard.tool_not_listed"]);
-    raw.call.proxy_on_delete!(STREAM);
     // A record for the new bounds, not the spare one of the old.
     const key = Buffer.from(
       SAFE.toString()
@@ -122,6 +138,18 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
     raw.call.proxy_on_request_headers!(STREAM, POST.length, 0);
     raw.give.buffer = { bytes: key };
     expect(raw.call.proxy_on_request_body!(STREAM, key.length, 1)).toBe(0);
+  });
+
+  test("a second configuration that only watches lets go of a stream that was held under the first", () => {
+    const raw = reading(build);
+    const next = Buffer.from('{"tool_allowlist":["other"],"mode":"monitor"}');
+    raw.give.buffer = { bytes: next };
+    expect(raw.call.proxy_on_configure!(ROOT, next.length)).toBe(1);
+    raw.give.buffer = { bytes: SAFE };
+    expect(raw.call.proxy_on_request_body!(STREAM, SAFE.length, 1)).toBe(0);
+    // The watchdog does not find it either.
+    for (let tick = 0; tick < 10; tick++) raw.call.proxy_on_tick!(ROOT);
+    expect(raw.replies).toEqual([]);
   });
 
   test("body and trailers without headers are refused", () => {

@@ -125,8 +125,10 @@ describe.each(testedVersions())("Envoy %s", (version) => {
     });
 
     test.each(HEADER_MODE_NAMES)("%s: a body that never begins gets an answer", async (mode) => {
-      const { verdict, ms } = await exchange(protocol, mode, Buffer.from(toolCall("safe")), () => {});
-      // Bodies have come under `hold` in this Envoy, so the setting is right, and it is the client that is slow.
+      const body = Buffer.from(toolCall("safe"));
+      // A body has come under `hold` in this worker, so the setting is right, and it is the client that is slow.
+      expect((await exchange(protocol, mode, body, (request) => request.end(body))).verdict).toBe("allow");
+      const { verdict, ms } = await exchange(protocol, mode, body, () => {});
       expect(verdict).toBe("refuse 408 stalled");
       expectInTime(ms);
       await expectNothingActive(rig);
