@@ -86,9 +86,9 @@ test-integration: build ## only the tests in a real Envoy
 	$(call lane,integration,test/integration)
 
 .PHONY: test-mesh
-test-mesh: build ## the version matrix: every pinned Envoy; Istio's own packages are not in this version
-	@echo "not run: Istio's own packages: not in this version"
-	ENVOY_VERSIONS=all $(BIN)/vitest run test/abi/envoy.test.ts test/integration/smoke.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
+test-mesh: build ## needs Go: Istio's own fetcher and validation, other tools' images, further Node versions, every pinned Envoy
+	@command -v go >/dev/null || { echo "not run: test-mesh: there is no Go here" >&2; exit 1; }
+	MESH_LANE=1 ENVOY_VERSIONS=all $(BIN)/vitest run test/mesh test/abi/envoy.test.ts test/integration/smoke.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
 
 .PHONY: fuzz
 fuzz: build ## mutated bodies and configurations, no trap allowed
@@ -126,8 +126,12 @@ size: build ## the size of the compiled filter, in bytes
 # --- shipping ---------------------------------------------------------------------------------------------------------
 
 .PHONY: oci-push
-oci-push: ## push the filter to a container registry
-	@echo "oci-push: not in this version; nothing was pushed" >&2; exit 1
+oci-push: build ## push the filter to a registry, read it back, print its url; REPO=registry/name TAG=v1, SHAPE=image|artifact, PLAIN_HTTP=0|1
+	@$(MCP_GUARD) oci-push
+
+.PHONY: oci-verify
+oci-verify: build ## check that a registry has the built filter and that Istio would load it; REPO=registry/name, TAG=v1 or DIGEST=sha256:...
+	@$(MCP_GUARD) oci-verify
 
 .PHONY: clean
 clean: ## remove build/ (the downloaded Envoy stays in .cache/)

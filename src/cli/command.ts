@@ -4,6 +4,8 @@
 export interface CommandContext {
   /** The one way to the user: writes one line to standard output. */
   out(line: string): void;
+  /** Shows what is going on, on one line of a terminal that the next call replaces; without a terminal it shows nothing. */
+  status(text: string): void;
   readonly env: NodeJS.ProcessEnv;
   /** Aborted when the user (Ctrl-C) or the machine (SIGTERM) wants the command to end. */
   readonly signal: AbortSignal;

@@ -3,9 +3,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type Child, startChild } from "../envoy/child.ts";
-import { GuardError } from "../envoy/error.ts";
+import { type Child, startChild } from "../child.ts";
 import { lastLines } from "../envoy/process.ts";
+import { GuardError } from "../error.ts";
 import { tryConnect } from "./network.ts";
 
 const START_TIMEOUT_MS = 20_000;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The `mcp-guard` command: dispatch only. Each command is a file of its own, loaded when it is named.
 import type { Command } from "./command.ts";
-import { describeError } from "./exit-status.ts";
+import { describeError, isInterruption } from "./exit-status.ts";
 
 interface Entry {
   summary: string;
@@ -17,18 +17,40 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "call a running guard with the MCP client SDK and show what it lets through",
     load: async () => (await import("./commands/try.ts")).tryGuard,
   },
+  "oci-push": {
+    summary: "push the built filter to a container registry, for Istio to load",
+    load: async () => (await import("./commands/oci-push.ts")).ociPush,
+  },
+  "oci-verify": {
+    summary: "check that a registry has the built filter, and that Istio would load it",
+    load: async () => (await import("./commands/oci-verify.ts")).ociVerify,
+  },
 };
 
+/** Erases the line and goes back to its beginning (ECMA-48: EL, then a carriage return). */
+const ERASE_LINE = "\x1b[2K\r";
+/** Where a terminal does not say how wide it is. */
+const TERMINAL_COLUMNS = 80;
+let statusShown = false;
+
 function out(line: string): void {
+  status("");
   process.stdout.write(`${line}\n`);
 }
 
 function err(line: string): void {
+  status("");
   process.stderr.write(`${line}\n`);
 }
 
+function status(text: string): void {
+  if (!process.stderr.isTTY || (text === "" && !statusShown)) return;
+  process.stderr.write(`${ERASE_LINE}${text.slice(0, (process.stderr.columns || TERMINAL_COLUMNS) - 1)}`);
+  statusShown = text !== "";
+}
+
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, entry]) => `  ${name.padEnd(6)}${entry.summary}`);
+  const lines = Object.entries(commands).map(([name, entry]) => `  ${name.padEnd(12)}${entry.summary}`);
   return ["usage: mcp-guard <command> [options]", "", ...lines, "", "mcp-guard <command> --help tells more."].join(
     "\n",
   );
@@ -48,12 +70,13 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end.abort());
   const command = await entry.load();
   try {
-    return await command(rest, { out, env: process.env, signal: end.signal });
+    return await command(rest, { out, status, env: process.env, signal: end.signal });
   } catch (error) {
-    if (end.signal.aborted) return 0;
-    const { status, text } = describeError(error);
+    // A command that was in the middle of something says so; for the others Ctrl-C is the way to end them.
+    if (end.signal.aborted && !isInterruption(error)) return 0;
+    const { status: exitStatus, text } = describeError(error);
     err(`mcp-guard ${name}: ${text}`);
-    return status;
+    return exitStatus;
   }
 }
 

@@ -1,7 +1,7 @@
 // What is checked about ports and servers before anything is started.
 import { lookup } from "node:dns/promises";
 import { connect, createServer, isIP } from "node:net";
-import { GuardError, systemErrorCode } from "../envoy/error.ts";
+import { GuardError, systemErrorCode } from "../error.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const PORT_MAX = 65_535;
@@ -43,11 +43,6 @@ export function parseServerUrl(text: string): ServerUrl {
   // An IPv6 address stands in brackets in a URL and without them everywhere else.
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   return { host, port: url.port === "" ? 80 : Number(url.port), path: url.pathname };
-}
-
-/** Whether a server is on this machine, by its name or address. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /**

@@ -1,7 +1,7 @@
 // Where the policy of a run comes from: a file, a list of tools, or a default.
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { GuardError, systemErrorCode } from "../envoy/error.ts";
+import { GuardError, systemErrorCode } from "../error.ts";
 import type { TablePolicy } from "../policy/method-table.ts";
 
 /** A policy as it goes to the filter, which alone judges it. */
@@ -12,12 +12,18 @@ export interface PolicySource {
   origin: string;
 }
 
+/** Where Istio's resources have the policy. */
+const RESOURCES: Readonly<Record<string, readonly string[]>> = {
+  WasmPlugin: ["spec", "pluginConfig"],
+  TrafficExtension: ["spec", "wasm", "pluginConfig"],
+};
+
 /** Harmless tools of the demonstration server. */
 const DEFAULT_TOOLS = ["echo", "get-sum"];
 
 /**
  * The policy that the options name.
- * @param file a pluginConfig in YAML or JSON, or a whole WasmPlugin resource, whose `spec.pluginConfig` is taken.
+ * @param file a pluginConfig in YAML or JSON, or a whole WasmPlugin or TrafficExtension, whose `pluginConfig` is taken.
  * @param allow tool names separated by commas.
  * @throws GuardError `ERR_POLICY` or, for both at once, `ERR_USAGE`.
  */
@@ -57,12 +63,14 @@ function parsePolicy(text: string, file: string): TablePolicy & object {
       `POLICY=${file}: expected an object with a tool_allowlist, found ${kind(value)}`,
     );
   }
-  if (value.kind !== "WasmPlugin") return value;
-  const spec = isObject(value.spec) ? value.spec : {};
-  if (!isObject(spec.pluginConfig)) {
-    throw new GuardError("ERR_POLICY", `POLICY=${file}: the WasmPlugin has no spec.pluginConfig`);
+  const kindOfResource = String(value.kind);
+  const place = Object.hasOwn(RESOURCES, kindOfResource) ? RESOURCES[kindOfResource] : undefined;
+  if (place === undefined) return value;
+  const policy = place.reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : undefined), value);
+  if (!isObject(policy)) {
+    throw new GuardError("ERR_POLICY", `POLICY=${file}: the ${kindOfResource} has no ${place.join(".")}`);
   }
-  return spec.pluginConfig;
+  return policy;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

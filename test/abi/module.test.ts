@@ -2,8 +2,8 @@
 // is added is a capability that is added: it fails here until the baseline changes in the same commit.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { moduleTypes } from "../../src/host/module-types.ts";
+import { projectPath } from "../../src/project.ts";
 
 interface Baseline {
   /** Bytes that build/plugin.wasm may have. */

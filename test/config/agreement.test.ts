@@ -1,8 +1,8 @@
 // The filter and schema/policy.schema.json are two readings of one contract. Every row of the table is judged by both.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { Vm } from "../../src/host/index.ts";
+import { projectPath } from "../../src/project.ts";
 import { policySchema, schemaComplaints } from "./schema.ts";
 import { CONFIGURATIONS, type ConfigurationRow } from "./table.ts";
 

@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { Vm } from "../../src/host/index.ts";
+import { projectPath } from "../../src/project.ts";
 import { policySchema, type SchemaMember } from "./schema.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));

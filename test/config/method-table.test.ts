@@ -1,9 +1,9 @@
 // src/policy/method-table.ts tells people what a policy does to each method. Here the filter is asked the same.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { type HttpStream, Vm } from "../../src/host/index.ts";
 import { entryText, type MethodRow, methodTable, openedBy, type TablePolicy } from "../../src/policy/method-table.ts";
+import { projectPath } from "../../src/project.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
 

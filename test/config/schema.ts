@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 
 /** The schema as it stands in its file, as far as the tests look into it. */
 export interface PolicySchema {

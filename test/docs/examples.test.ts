@@ -4,14 +4,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { projectPath } from "../../src/envoy/project.ts";
 import { Vm } from "../../src/host/index.ts";
+import { projectPath } from "../../src/project.ts";
 import { schemaComplaints } from "../config/schema.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
 
 const PAGES = [
-  ...["README.md", "CHANGELOG.md", "SECURITY.md", "schema/policy-digest.md"],
+  ...["README.md", "CHANGELOG.md", "SECURITY.md", "filters/README.md", "schema/policy-digest.md"],
   ...readdirSync(projectPath("docs"))
     .filter((file) => file.endsWith(".md"))
     .map((file) => `docs/${file}`),
@@ -89,7 +89,9 @@ describe.each(PAGES)("%s", (page) => {
   });
 
   test("names files that are there", () => {
-    const named = [...read(page).matchAll(/`((?:assembly|test|src|schema|docs|envoy|scripts)\/[\w./-]+)`/g)];
+    const named = [
+      ...read(page).matchAll(/`((?:assembly|test|src|schema|docs|deploy|envoy|filters|scripts)\/[\w./-]+)`/g),
+    ];
     expect(named.map((match) => match[1] ?? "").filter((file) => !existsSync(projectPath(file)))).toEqual([]);
   });
 });

@@ -2,8 +2,8 @@
 // into them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { renderMethodTable } from "../../src/policy/method-table.ts";
+import { projectPath } from "../../src/project.ts";
 
 const BLOCK = /(<!-- method table: begin -->\n\n)[\s\S]*?(\n\n<!-- method table: end -->)/;
 

@@ -1,8 +1,8 @@
 // docs/operations.md against the filter: the metrics, the decisions and the log lines that it names.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
 import { Vm } from "../../src/host/index.ts";
+import { projectPath } from "../../src/project.ts";
 
 const PAGE = readFileSync(projectPath("docs", "operations.md"), "utf8");
 const REASONS = readFileSync(projectPath("docs", "reasons.md"), "utf8");

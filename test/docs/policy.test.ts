@@ -1,7 +1,7 @@
 // docs/policy.md against schema/policy.schema.json: each member with its default and its range.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 import { policySchema, type SchemaMember } from "../config/schema.ts";
 
 const PAGE = readFileSync(projectPath("docs", "policy.md"), "utf8");

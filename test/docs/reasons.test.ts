@@ -1,7 +1,8 @@
-// docs/reasons.md against the table in assembly/policy/reason.ts, row by row and in both directions.
+// docs/reasons.md, and what make run says of a refusal, against the table in assembly/policy/reason.ts, row by row.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
+import { openedBy } from "../../src/policy/method-table.ts";
+import { projectPath } from "../../src/project.ts";
 
 /** What is known of one reason, in either place. */
 interface ReasonRow {
@@ -35,6 +36,10 @@ test("the page has the reasons in the order of the list", () => {
 describe.each([...inSource])("%s", (name, row) => {
   test("has the status, the code, the message and the member that the filter has", () => {
     expect(inPage.get(name)).toEqual(row);
+  });
+
+  test("has the same member in the lines of make run", () => {
+    expect(openedBy(name)).toBe(row.openedBy);
   });
 
   test("says when it happens", () => {

@@ -9,7 +9,7 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Bootstrap, buildBootstrap, connectionManager, type GuardOptions } from "../../src/envoy/bootstrap.ts";
 import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 import { testedVersions } from "../versions.ts";
 
 const GOOD = { tool_allowlist: ["echo"] };

@@ -12,7 +12,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { createMcpHandler, Server as ModernServer } from "@modelcontextprotocol/server";
-import { startChild } from "../../src/envoy/child.ts";
+import { startChild } from "../../src/child.ts";
 import { pause } from "./wire.ts";
 
 const START_TIMEOUT_MS = 20_000;

@@ -4,7 +4,7 @@
 // clients ask the same server through the guard. Where the SDK cannot be installed, there are no tests but a line that says why.
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 import { type PythonEnvironment, PythonUnavailableError, providePythonSdk } from "../python/environment.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 
 const MAIN = projectPath("build", "node", "cli", "main.js");
 const RUNNING = "Exchanges:";
@@ -234,12 +234,13 @@ describe("make run with the user's own", () => {
     }
   });
 
-  test("POLICY: a WasmPlugin resource is taken as it is", async () => {
-    const plugin =
-      "kind: WasmPlugin\nspec:\n  pluginConfig:\n    tool_allowlist:\n      - search_code\n      - get_pull_request\n";
-    const run = await running({ POLICY: policyFile("plugin.yaml", plugin) });
-    expect(run.output()).toMatch(/by list: search_code, get_pull_request/);
-  });
+  test.each(["mcp-guard", "mcp-guard.recommended", "mcp-guard.traffic-extension"])(
+    "POLICY: deploy/istio/%s.yaml is taken as it is",
+    async (name) => {
+      const run = await running({ POLICY: projectPath("deploy", "istio", `${name}.yaml`) });
+      expect(run.output()).toMatch(/by list: search_code, get_pull_request/);
+    },
+  );
 });
 
 describe("make run says what is wrong and starts nothing:", () => {
@@ -289,6 +290,8 @@ describe("make run says what is wrong and starts nothing:", () => {
       /: line 2, column 1: Map keys must be unique/,
     ],
     ["policy.yaml", "- echo\n", /: expected an object with a tool_allowlist, found a list/],
+    ["policy.yaml", "kind: WasmPlugin\nspec: {}\n", /: the WasmPlugin has no spec.pluginConfig/],
+    ["policy.yaml", "kind: TrafficExtension\nspec:\n", /: the TrafficExtension has no spec.wasm.pluginConfig/],
   ])("POLICY is a %s that says %j", async (name, text, message) => {
     const { status, output } = await ending(["run"], { POLICY: policyFile(name, text) });
     expect(output).toMatch(message);

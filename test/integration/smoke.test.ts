@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { envoyBinary } from "../../src/envoy/binary.ts";
-import { projectPath } from "../../src/envoy/project.ts";
+import { projectPath } from "../../src/project.ts";
 import { testedVersions } from "../versions.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";

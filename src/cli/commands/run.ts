@@ -2,20 +2,21 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import type { Exit } from "../../child.ts";
 import type { AccessEntry } from "../../envoy/access-log.ts";
 import { envoyBinary } from "../../envoy/binary.ts";
 import { buildBootstrap, type Upstream } from "../../envoy/bootstrap.ts";
-import type { Exit } from "../../envoy/child.ts";
-import { GuardError } from "../../envoy/error.ts";
 import { filterComplaints, parseFilterLine } from "../../envoy/filter-log.ts";
 import { type EnvoyProcess, lastLines, startEnvoy } from "../../envoy/process.ts";
-import { projectPath } from "../../envoy/project.ts";
 import { DEFAULT_ENVOY_VERSION } from "../../envoy/versions.ts";
+import { GuardError } from "../../error.ts";
+import { isLoopback } from "../../loopback.ts";
 import { entryText, methodTable, openedBy, policyNotes, verdictText } from "../../policy/method-table.ts";
+import { projectPath } from "../../project.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { type DemoServer, startDemoServer } from "../demo-server.ts";
-import { checkPortFree, checkReachable, isLoopback, parsePort, parseServerUrl } from "../network.ts";
+import { checkPortFree, checkReachable, parsePort, parseServerUrl } from "../network.ts";
 import { type PolicySource, readPolicy } from "../policy-source.ts";
 
 const USAGE = `usage: mcp-guard run [options]
@@ -28,7 +29,8 @@ Each option can also be given by the environment variable named with it (make ru
   --upstream <url>         UPSTREAM        the MCP server, http://host:port/path
                                            (none: a demonstration server is started)
   --allow <a,b>            ALLOW           the tools to allow, separated by commas
-  --policy <file>          POLICY          a pluginConfig in YAML or JSON, or a WasmPlugin
+  --policy <file>          POLICY          a pluginConfig in YAML or JSON, a WasmPlugin, or a
+                                           TrafficExtension
   --envoy-version <v>      ENVOY_VERSION   a pinned Envoy version (${DEFAULT_ENVOY_VERSION})
                            ENVOY           the path of an Envoy binary to use instead
   --wasm <file>            WASM            another build of the filter (build/plugin.wasm)

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { McpError } from "@modelcontextprotocol/sdk/types.js";
-import { GuardError } from "../../envoy/error.ts";
+import { GuardError } from "../../error.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { tryConnect } from "../network.ts";

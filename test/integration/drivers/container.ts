@@ -2,12 +2,12 @@
 import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { GenericContainer, Wait } from "testcontainers";
+import { atExit } from "../../../src/at-exit.ts";
 import { parseAccessLine } from "../../../src/envoy/access-log.ts";
 import { fetchListenerPorts, fetchStats, fetchVersion } from "../../../src/envoy/admin.ts";
-import { atExit } from "../../../src/envoy/at-exit.ts";
 import { buildBootstrap } from "../../../src/envoy/bootstrap.ts";
 import { engineUp, envoyImage } from "../../../src/envoy/engine.ts";
-import { projectPath } from "../../../src/envoy/project.ts";
+import { projectPath } from "../../../src/project.ts";
 import type { EnvoyDriver } from "./driver.ts";
 
 const ADMIN_PORT = 9901;

@@ -2,7 +2,7 @@
 import { fetchVersion } from "../../../src/envoy/admin.ts";
 import { buildBootstrap } from "../../../src/envoy/bootstrap.ts";
 import { startEnvoy } from "../../../src/envoy/process.ts";
-import { projectPath } from "../../../src/envoy/project.ts";
+import { projectPath } from "../../../src/project.ts";
 import type { EnvoyDriver } from "./driver.ts";
 
 export const processDriver: EnvoyDriver = {

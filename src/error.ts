@@ -11,7 +11,13 @@ export type GuardErrorCode =
   | "ERR_ENVOY_START"
   | "ERR_ENVOY_EXIT"
   | "ERR_ENGINE"
-  | "ERR_UNGUARDED";
+  | "ERR_UNGUARDED"
+  | "ERR_REGISTRY"
+  | "ERR_CREDENTIALS"
+  | "ERR_NOT_LOADABLE"
+  | "ERR_OTHER_MODULE"
+  | "ERR_TAG"
+  | "ERR_INTERRUPTED";
 
 /** An error that is meant to be read: its message says what is wrong and what to do, and needs no stack trace. */
 export class GuardError extends Error {

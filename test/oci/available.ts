@@ -1,0 +1,14 @@
+// Whether this machine can start a registry for the tests.
+import { RegistryUnavailableError, registryBinary } from "./registry-binary.ts";
+
+/** Says in one line what is not run when there is no registry. */
+export async function isRegistryAvailable(): Promise<boolean> {
+  try {
+    await registryBinary();
+    return true;
+  } catch (error) {
+    if (!(error instanceof RegistryUnavailableError)) throw error;
+    console.log(`not run: what needs a container registry: ${error.message}`);
+    return false;
+  }
+}
