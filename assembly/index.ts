@@ -13,7 +13,7 @@ import { createContext, deleteContext } from "./stream/lifecycle";
 import { recordExchange } from "./stream/record";
 import { refuseWithoutRecord } from "./stream/refuse";
 import { onRequestBody, onRequestHeaders, onRequestTrailers } from "./stream/request";
-import { onResponseHeaders } from "./stream/response";
+import { onResponseBody, onResponseHeaders, onResponseTrailers } from "./stream/response";
 import { watch } from "./stream/watchdog";
 
 /** Says which ABI this is; the host looks for the name and never calls it. */
@@ -58,9 +58,19 @@ export function proxy_on_request_trailers(contextId: u32, _count: u32): u32 {
   return exchange !== null ? onRequestTrailers(exchange) : Action.HoldHeaders;
 }
 
-export function proxy_on_response_headers(contextId: u32, _count: u32, _endOfStream: u32): u32 {
+export function proxy_on_response_headers(contextId: u32, _count: u32, endOfStream: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onResponseHeaders(exchange) : Action.Continue;
+  return exchange !== null ? onResponseHeaders(exchange, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_response_body(contextId: u32, bytes: u32, endOfStream: u32): u32 {
+  const exchange = exchangeOf(contextId);
+  return exchange !== null ? onResponseBody(exchange, bytes, endOfStream != 0) : Action.Continue;
+}
+
+export function proxy_on_response_trailers(contextId: u32, _count: u32): u32 {
+  const exchange = exchangeOf(contextId);
+  return exchange !== null ? onResponseTrailers(exchange) : Action.Continue;
 }
 
 export function proxy_on_log(contextId: u32): void {

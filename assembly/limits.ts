@@ -33,6 +33,18 @@ export const IN_FLIGHT_BYTES_DEFAULT: u32 = 64 << 20;
 export const IN_FLIGHT_BYTES_MIN: u32 = 64 << 10;
 export const IN_FLIGHT_BYTES_MAX: u32 = 256 << 20;
 
+// --- What a server sends (configuration member `limits`) ---
+
+/** Bytes of a message that are held until decided: a call, an element, a list of tools (some 100 KB). Over it: response_too_large. */
+export const LIST_BYTES_DEFAULT: u32 = 1 << 20;
+export const LIST_BYTES_MIN: u32 = 64 << 10;
+export const LIST_BYTES_MAX: u32 = 16 << 20;
+
+/** Bytes of data in one event; results with images have some megabytes, and flow. Over it: the stream is cut. */
+export const EVENT_BYTES_DEFAULT: u32 = 16 << 20;
+export const EVENT_BYTES_MIN: u32 = 4 << 10;
+export const EVENT_BYTES_MAX: u32 = 64 << 20;
+
 // --- What is captured of a message ---
 
 /** Bytes of `method`. The longest method of any revision has 36. Over it: method_invalid. */
@@ -56,7 +68,18 @@ export const REQUEST_ID_BYTES_MAX: u32 = 64;
 /** Bytes of `ref.type`; the two legal values have 10 and 12. A longer one is an unknown type. */
 export const REF_TYPE_BYTES_MAX: u32 = 16;
 
+/** Bytes of the `id`, the `event` and the `retry` of an event. Real ones stay far below. Over it: the field is left out. */
+export const SSE_ID_BYTES_MAX: u32 = 1024;
+export const SSE_NAME_BYTES_MAX: u32 = 64;
+export const SSE_RETRY_BYTES_MAX: u32 = 10;
+
 // --- Memory ---
+
+/** Bytes of one JSON text of a server: its offsets are 32 bits wide. Over it: the stream is cut. */
+export const JSON_TEXT_BYTES_MAX: u32 = 0xf0000000;
+
+/** Bytes of a server's message that are held so that a fault in it can still become an error. Over it: the message flows. */
+export const STAGED_BYTES: u32 = 64 << 10;
 
 /** Bytes where the host puts what it returns. One body piece plus the largest usual header map fit. */
 export const LANDING_BYTES: u32 = 192 << 10;
@@ -89,6 +112,15 @@ export const ARGUMENT_RULES_MAX: u32 = 64;
 
 /** Entries of `resource_roots`, and of the roots of one argument rule: each is compared with each URI. Over it: refused. */
 export const ROOTS_MAX: u32 = 256;
+
+/** Entries of `response_uris.schemes`: there are few that a client would open. Over it: refused. */
+export const RESPONSE_SCHEMES_MAX: u32 = 64;
+
+/** Bytes of one scheme in `response_uris.schemes`. The longest that clients open have some ten. Over it: refused. */
+export const SCHEME_BYTES_MAX: u32 = 32;
+
+/** Bytes of a host in `allowed_hosts` or `response_uris.hosts`. A name has at most 253 (RFC 1035). Over it: refused. */
+export const HOST_BYTES_MAX: u32 = 256;
 
 /** Entries of `unguarded`: a short list of named exceptions, walked once per request. Over it: refused. */
 export const UNGUARDED_ENTRIES_MAX: u32 = 64;

@@ -168,9 +168,11 @@ describe("the filter's dialect", () => {
       "policy/argument-rule.ts",
       "policy/name-set.ts",
       "policy/policy.ts",
+      "policy/rewrite.ts",
       "stream/exchange.ts",
       "stream/guard.ts",
       "stream/inspection.ts",
+      "stream/rewriting.ts",
     ];
     expect(allocations.filter((line) => !places.some((place) => line.startsWith(`assembly/${place}:`)))).toEqual([]);
   });

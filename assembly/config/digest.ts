@@ -14,7 +14,16 @@ import {
 } from "../memory/writer";
 import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from "../policy/argument-rule";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
-import { Direction, HttpMethod, Mode, Policy, RefusalDetail, RefusalForm, RequestHeaders } from "../policy/policy";
+import {
+  Direction,
+  HiddenText,
+  HttpMethod,
+  Mode,
+  Policy,
+  RefusalDetail,
+  RefusalForm,
+  RequestHeaders,
+} from "../policy/policy";
 import { Traversal } from "../uri/rules";
 
 /** The first 64 bits of the digest, as the first 16 hexadecimal digits. */
@@ -22,6 +31,7 @@ export function policyDigest(policy: Policy): u64 {
   // Names can grow by six when they are escaped; the rest of the text is bounded.
   let room: u32 = 2048 + namesRoom(policy.tools) + namesRoom(policy.methods) + namesRoom(policy.prompts);
   room += namesRoom(policy.resourceRoots) + namesRoom(policy.allowedOrigins) + namesRoom(policy.allowedHosts);
+  room += namesRoom(policy.responseSchemes) + namesRoom(policy.responseHosts);
   let rule = policy.argumentRules;
   while (rule !== null) {
     room += 128 + namesRoom(rule.values) + (rule.toolBytes + pointerBytes(rule)) * 6;
@@ -54,11 +64,16 @@ function writePolicy(writer: Writer, policy: Policy): void {
   if (policy.approvalOff) writeLiteral(writer, '"approval":{"mode":"off"},');
   writeRules(writer, policy);
   writeWord(writer, "direction", policy.direction == Direction.Both ? "both" : "inbound");
+  writeWord(writer, "elicitation", policy.elicitationAllowed ? "allow" : "deny");
+  const hidden = policy.hiddenText;
+  writeWord(writer, "hidden_text", hidden == HiddenText.Strip ? "strip" : hidden == HiddenText.Drop ? "drop" : "allow");
   writeLiteral(writer, '"limits":{');
   writeCount(writer, "body_bytes", policy.bodyBytesMax);
   writeCount(writer, "depth", policy.json.depth);
+  writeCount(writer, "event_bytes", policy.eventBytesMax);
   writeCount(writer, "in_flight_bytes", policy.inFlightBytesMax);
   writeCount(writer, "key_bytes", policy.json.keyBytes);
+  writeCount(writer, "list_bytes", policy.listBytesMax);
   writeCount(writer, "members_per_object", policy.json.membersPerObject);
   writeCount(writer, "open_members", policy.json.openMembers);
   writeCount(writer, "stall_ms", policy.stallMs);
@@ -77,6 +92,9 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "request_body", "whole");
   writeWord(writer, "request_headers", policy.requestHeaders == RequestHeaders.Hold ? "hold" : "release");
   writeList(writer, "resource_roots", policy.resourceRoots);
+  writeResponseUris(writer, policy);
+  writeWord(writer, "roots", policy.rootsAllowed ? "allow" : "deny");
+  writeWord(writer, "sampling", policy.samplingAllowed ? "allow" : "deny");
   writeWord(writer, "tasks", policy.tasksAllowed ? "allow" : "deny");
   writeList(writer, "tool_allowlist", policy.tools);
   writeLiteral(writer, '"unguarded":[');
@@ -98,6 +116,16 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "uri_traversal", policy.traversal == Traversal.Segment ? "segment" : "literal");
   writer.length--; // The comma behind the last member.
   writeByte(writer, 0x7d);
+}
+
+function writeResponseUris(writer: Writer, policy: Policy): void {
+  writeLiteral(writer, '"response_uris":{');
+  // Absent means any host, which no list says.
+  if (policy.responseHosts !== null) writeList(writer, "hosts", policy.responseHosts);
+  if (policy.responseSchemes !== null) writeList(writer, "schemes", policy.responseSchemes);
+  else writeLiteral(writer, '"schemes":["https"],');
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
 }
 
 function writeRules(writer: Writer, policy: Policy): void {

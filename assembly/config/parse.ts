@@ -19,11 +19,18 @@ import {
   CONFIG_BYTES_MAX,
   DEPTH_DEFAULT,
   DEPTH_MAX,
+  EVENT_BYTES_DEFAULT,
+  EVENT_BYTES_MAX,
+  EVENT_BYTES_MIN,
+  HOST_BYTES_MAX,
   IN_FLIGHT_BYTES_DEFAULT,
   IN_FLIGHT_BYTES_MAX,
   IN_FLIGHT_BYTES_MIN,
   KEY_BYTES_DEFAULT,
   KEY_BYTES_MAX,
+  LIST_BYTES_DEFAULT,
+  LIST_BYTES_MAX,
+  LIST_BYTES_MIN,
   MEMBERS_PER_OBJECT_DEFAULT,
   MEMBERS_PER_OBJECT_MAX,
   METHOD_BYTES_MAX,
@@ -41,22 +48,22 @@ import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../pol
 import { allocatePolicy, freePolicy, Policy } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
+import { readResponseUris } from "./response-uris";
 import { checkHosts, checkOrigins, checkRoots } from "./roots";
 import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
 import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const KNOWN =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts";
-const KNOWN_LIMITS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text";
+const KNOWN_LIMITS =
+  "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 /** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
-const LATER = "rules identity audit token_exchange response_uris sampling elicitation roots hidden_text";
-const LATER_LIMITS = "event_bytes list_bytes";
+const LATER = "rules identity audit token_exchange";
 
 const NOT_YET = "not in this version of the filter";
 
 const ORIGIN_BYTES_MAX: u32 = 256;
-const HOST_BYTES_MAX: u32 = 256;
 const ROOT_BYTES_MAX: u32 = 1024;
 
 /** Depth and members of the deepest and widest object of a configuration, with room to name a mistake below it. */
@@ -127,6 +134,10 @@ function setDefaults(policy: Policy): void {
   policy.bodyBytesMax = BODY_BYTES_DEFAULT;
   policy.stallMs = STALL_MS_DEFAULT;
   policy.inFlightBytesMax = IN_FLIGHT_BYTES_DEFAULT;
+  policy.listBytesMax = LIST_BYTES_DEFAULT;
+  policy.eventBytesMax = EVENT_BYTES_DEFAULT;
+  policy.elicitationAllowed = true;
+  policy.rootsAllowed = true;
 }
 
 function readRoot(source: JsonReader, policy: Policy): bool {
@@ -222,15 +233,41 @@ function readMember(source: JsonReader, policy: Policy): bool {
         "a host like mcp.example or mcp.example:8443, 1 to 256 bytes",
       );
       return areHosts(policy.allowedHosts);
+    case 18: {
+      const before = enterMember("response_uris");
+      const isGood = readResponseUris(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 19: {
+      const sampling = readMemberWord(source, "sampling", "deny allow");
+      policy.samplingAllowed = sampling == 1;
+      return sampling >= 0;
+    }
+    case 20: {
+      const elicitation = readMemberWord(source, "elicitation", "allow deny");
+      policy.elicitationAllowed = elicitation == 0;
+      return elicitation >= 0;
+    }
+    case 21: {
+      const roots = readMemberWord(source, "roots", "allow deny");
+      policy.rootsAllowed = roots == 0;
+      return roots >= 0;
+    }
+    case 22: {
+      const hidden = readMemberWord(source, "hidden_text", "strip drop allow");
+      policy.hiddenText = hidden;
+      return hidden >= 0;
+    }
     default:
-      return refuseMember(name, bytes, KNOWN, LATER);
+      return refuseMember(name, bytes);
   }
 }
 
-function refuseMember(name: usize, bytes: u32, known: Literal, later: Literal): bool {
-  const index = wordIndex(name, bytes, later);
-  if (index < 0) return unknownMember(name, bytes, known);
-  enterWord(later, index);
+function refuseMember(name: usize, bytes: u32): bool {
+  const index = wordIndex(name, bytes, LATER);
+  if (index < 0) return unknownMember(name, bytes, KNOWN);
+  enterWord(LATER, index);
   return told(NOT_YET);
 }
 
@@ -272,7 +309,7 @@ function areHosts(hosts: NameSet | null): bool {
   const before = enterMember("allowed_hosts");
   // An empty list would refuse everything, and an absent one allows all: nobody means the first.
   if (hosts.entries == 0) return told("found an empty list, expected at least one host");
-  if (!checkHosts(hosts)) return false;
+  if (!checkHosts(hosts, false)) return false;
   leavePath(before);
   return true;
 }
@@ -366,7 +403,7 @@ function readLimit(source: JsonReader, policy: Policy): bool {
   const name = source.keyAt;
   const bytes = source.textBytes;
   const index = wordIndex(name, bytes, KNOWN_LIMITS);
-  if (index < 0) return refuseMember(name, bytes, KNOWN_LIMITS, LATER_LIMITS);
+  if (index < 0) return unknownMember(name, bytes, KNOWN_LIMITS);
   const before = enterWord(KNOWN_LIMITS, index);
   let low: u32 = 1;
   let high: u32 = BODY_BYTES_MAX;
@@ -380,6 +417,12 @@ function readLimit(source: JsonReader, policy: Policy): bool {
   } else if (index == 6) {
     low = IN_FLIGHT_BYTES_MIN;
     high = IN_FLIGHT_BYTES_MAX;
+  } else if (index == 7) {
+    low = LIST_BYTES_MIN;
+    high = LIST_BYTES_MAX;
+  } else if (index == 8) {
+    low = EVENT_BYTES_MIN;
+    high = EVENT_BYTES_MAX;
   }
   if (!readNumber(source, low, high)) return false;
   leavePath(before);
@@ -389,6 +432,8 @@ function readLimit(source: JsonReader, policy: Policy): bool {
   else if (index == 3) policy.json.openMembers = number;
   else if (index == 4) policy.json.keyBytes = number;
   else if (index == 5) policy.stallMs = number;
-  else policy.inFlightBytesMax = number;
+  else if (index == 6) policy.inFlightBytesMax = number;
+  else if (index == 7) policy.listBytesMax = number;
+  else policy.eventBytesMax = number;
   return true;
 }

@@ -1,5 +1,5 @@
-// Roots: the URIs and paths under which something is allowed. A root that is not in the one normal spelling would match
-// nothing, or something else than its author meant.
+// Roots, origins, hosts and schemes: the URIs and paths under which something is allowed, and parts of them. One that is
+// not in the one normal spelling would match nothing, or something else than its author meant.
 
 import { equalsLiteral } from "../memory/bytes";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
@@ -72,18 +72,51 @@ export function checkOrigins(origins: NameSet): bool {
   return true;
 }
 
-/** Whether every entry is a host, with a port or without (RFC 3986 section 3.2). False when the problem has been told. */
-export function checkHosts(hosts: NameSet): bool {
+/**
+ * Whether every entry is a host, with a port or without (RFC 3986 section 3.2), and in lower case if `isLower`. False when
+ * the problem has been told.
+ */
+export function checkHosts(hosts: NameSet, isLower: bool): bool {
   let index: u32 = 0;
   for (let host = firstName(hosts); host != 0; host = nextName(hosts, host)) {
     const before = enterElement(index);
-    if (!isHost(host, nameBytes(host), false)) {
-      return told("expected a host like mcp.example or mcp.example:8443, without a scheme or a path");
+    if (!isHost(host, nameBytes(host), isLower)) {
+      return told(
+        isLower
+          ? "expected a host in lower case, like mcp.example or mcp.example:8443, without a scheme or a path"
+          : "expected a host like mcp.example or mcp.example:8443, without a scheme or a path",
+      );
     }
     leavePath(before);
     index++;
   }
   return true;
+}
+
+/** Whether every entry is a URI scheme in lower case (RFC 3986 section 3.1). False when the problem has been told. */
+export function checkSchemes(schemes: NameSet): bool {
+  let index: u32 = 0;
+  for (let scheme = firstName(schemes); scheme != 0; scheme = nextName(schemes, scheme)) {
+    const before = enterElement(index);
+    if (!isScheme(scheme, nameBytes(scheme))) {
+      return told("expected a URI scheme in lower case, like https, without a colon");
+    }
+    leavePath(before);
+    index++;
+  }
+  return true;
+}
+
+/** A letter, then letters, digits, + - and dots. */
+function isScheme(address: usize, bytes: u32): bool {
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes.
+    const byte = u32(load<u8>(address + i));
+    if (byte - 0x61 < 26) continue;
+    if (i == 0) return false;
+    if (byte - 0x30 >= 10 && byte != 0x2b && byte != 0x2d && byte != 0x2e) return false;
+  }
+  return bytes != 0;
 }
 
 /** Letters, digits, and what names, addresses and ports consist of; browsers write names in lower case. */

@@ -9,12 +9,14 @@ export const enum Status {
 /** Where a body or a configuration stands. */
 export const enum BufferId {
   RequestBody = 0,
+  ResponseBody = 1,
   PluginConfiguration = 7,
 }
 
 /** Header maps. */
 export const enum MapId {
   RequestHeaders = 0,
+  ResponseHeaders = 2,
 }
 
 export const enum LogLevel {

@@ -10,8 +10,12 @@ export {
   proxy_get_property,
   proxy_increment_metric,
   proxy_log,
+  proxy_remove_header_map_value,
   proxy_send_local_response,
   proxy_set_effective_context,
   proxy_set_property,
   proxy_set_tick_period_milliseconds,
 } from "@solo-io/proxy-runtime/assembly/imports";
+
+/** The SDK lacks this one: it binds its like to another host function. */
+export declare function proxy_set_buffer_bytes(buffer: u32, start: u32, length: u32, address: usize, bytes: u32): u32;

@@ -3,8 +3,10 @@
 //
 //   pairs:  | count u32 | count x (name bytes u32, value bytes u32) | name NUL value NUL ... |
 
+import { Literal, literalBytes } from "../memory/bytes";
+import { allocateWriter, clear, Writer, writeLiteral } from "../memory/writer";
 import { MapId, Status } from "./abi";
-import { proxy_get_header_map_pairs } from "./env";
+import { proxy_get_header_map_pairs, proxy_remove_header_map_value } from "./env";
 import { landedAt, landedBytes, openLanding, RESULT_ADDRESS, RESULT_BYTES } from "./landing";
 
 // The walk over the one map that has landed.
@@ -56,4 +58,15 @@ export function nextHeader(): bool {
 /** Whether every header has been seen; false after a walk that met a broken one. */
 export function allHeadersSeen(): bool {
   return left == 0;
+}
+
+const NAME_ROOM: u32 = 32;
+const removedName: Writer = allocateWriter(NAME_ROOM);
+
+/** Takes every header of a name (in lower case) out of a map. False when the host refuses; one that is not there is none. */
+export function removeHeader(map: MapId, name: Literal): bool {
+  clear(removedName);
+  writeLiteral(removedName, name);
+  const status = proxy_remove_header_map_value(map, removedName.start, literalBytes(name));
+  return status == Status.Ok || status == Status.NotFound;
 }

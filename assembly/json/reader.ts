@@ -131,6 +131,8 @@ export class JsonReader {
   // --- What the caller wants. ---
   /** Tokens inside containers deeper than this are read and not reported. The root's own tokens have level 0. */
   reportDepth: u32;
+  /** Whether the root may be any value; else it is an object. Set once, behind `initReader`. */
+  anyRoot: bool;
   /** Where the text of the string at hand goes, unescaped, and how much fits there; 0 = nowhere. */
   textAt: usize;
   textRoom: u32;
@@ -180,6 +182,7 @@ export function initReader(reader: JsonReader, block: usize, limits: JsonLimits)
   reader.keyBytesMax = limits.keyBytes;
   reader.members = changetype<MemberSet>(heap.alloc(offsetof<MemberSet>()));
   initMembers(reader.members);
+  reader.anyRoot = false;
   resetReader(reader);
 }
 
@@ -237,6 +240,8 @@ export function captureRaw(reader: JsonReader, address: usize, room: u32): void 
 
 /** Says that the text has ended: None when it was complete, else why it is refused. */
 export function finish(reader: JsonReader): JsonError {
+  // Nothing but the end says that a number at the root is whole.
+  if (reader.depth == 0 && isWholeNumber(reader.state)) reader.state = State.AfterRoot;
   if (reader.state != State.AfterRoot && reader.error == JsonError.None) {
     fail(reader, reader.end, JsonError.Incomplete);
   }
@@ -246,6 +251,11 @@ export function finish(reader: JsonReader): JsonError {
 /** Whether the root value has ended, and nothing but white space has followed. */
 export function isComplete(reader: JsonReader): bool {
   return reader.state == State.AfterRoot;
+}
+
+/** Whether the chunk has cut a token: `tokenStart` is where it began. */
+export function isInsideToken(reader: JsonReader): bool {
+  return reader.state >= State.StringBody && reader.state != State.Failed;
 }
 
 /** Whether the innermost open container is an object. */
@@ -267,7 +277,12 @@ export function next(reader: JsonReader): Token {
           at = scanSpace(at + 1, end);
           break;
         }
-        if (byte != 0x7b) return fail(reader, at, rootError(byte));
+        if (byte != 0x7b) {
+          const error = rootError(byte);
+          if (!reader.anyRoot || error == JsonError.Bom) return fail(reader, at, error);
+          reader.state = State.Value;
+          break;
+        }
         if (!openContainer(reader, at, true)) return Token.Failed;
         at++;
         if (report(reader, at, 0)) return Token.ObjectStart;
@@ -534,6 +549,18 @@ function report(reader: JsonReader, at: usize, level: u32): bool {
   return true;
 }
 
+function isWholeNumber(state: State): bool {
+  switch (state) {
+    case State.NumberZero:
+    case State.NumberInteger:
+    case State.NumberFraction:
+    case State.NumberExponentDigits:
+      return true;
+    default:
+      return false;
+  }
+}
+
 function rootError(byte: u32): JsonError {
   if (byte == 0xef || byte == 0xfe || byte == 0xff) return JsonError.Bom;
   if (byte == 0x5b) return JsonError.ArrayRoot;
@@ -772,7 +799,7 @@ function endValue(reader: JsonReader, at: usize): bool {
   if (reader.rawFrom != 0) addRaw(reader, at);
   reader.rawFrom = 0;
   dropCaptures(reader);
-  reader.state = State.CommaOrClose;
+  reader.state = reader.depth == 0 ? State.AfterRoot : State.CommaOrClose;
   return report(reader, at, reader.depth);
 }
 

@@ -167,7 +167,7 @@ function match(found: Member, address: usize, bytes: u32, text: Literal, member:
 }
 
 /** Whether the range equals `text` after folding both. */
-function isNear(address: usize, bytes: u32, text: Literal): bool {
+export function isNear(address: usize, bytes: u32, text: Literal): bool {
   let at = address;
   let end = address + bytes;
   // SAFETY: all loads stand between address and address + bytes.

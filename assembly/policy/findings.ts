@@ -1,14 +1,11 @@
 // What the policy has found out about the texts of a message while it was read: URIs, prompt names, argument rules. They are
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
-import { URI_BYTES_MAX } from "../limits";
 import { Entry, Envelope, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
-import { UriFault } from "../uri/fault";
-import { isTemplateUnder, isUnder } from "../uri/root";
-import { beginsWithSlash, checkUri, Form } from "../uri/rules";
+import { Form } from "../uri/rules";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
-import { firstName, hasName, nameBytes, nextName } from "./name-set";
+import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
 import { Policy } from "./policy";
 import { Reason } from "./reason";
 
@@ -96,55 +93,4 @@ function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void
     default:
       break;
   }
-}
-
-/** The URI rules alone. */
-function judgeText(policy: Policy, address: usize, bytes: u32, form: Form): Reason {
-  switch (checkUri(address, bytes, policy.traversal, form)) {
-    case UriFault.None:
-      return Reason.None;
-    case UriFault.Traversal:
-      return Reason.UriTraversal;
-    default:
-      return Reason.UriMalformed;
-  }
-}
-
-/** A value that is put into a template, perhaps where slashes are allowed: a path, and no absolute one. */
-function judgeValue(policy: Policy, address: usize, bytes: u32): Reason {
-  if (bytes == 0) return Reason.None;
-  const reason = judgeText(policy, address, bytes, Form.Path);
-  if (reason != Reason.None) return reason;
-  return beginsWithSlash(address, address + bytes) ? Reason.UriMalformed : Reason.None;
-}
-
-/** A resource must pass the rules and stand under one of the roots. */
-function judgeResource(policy: Policy, address: usize, bytes: u32): Reason {
-  const roots = policy.resourceRoots;
-  if (roots === null || roots.entries == 0) return Reason.ResourceNotListed;
-  const reason = judgeText(policy, address, bytes, Form.Uri);
-  if (reason != Reason.None) return reason;
-  for (let root = firstName(roots); root != 0; root = nextName(roots, root)) {
-    if (isUnder(root, nameBytes(root), address, bytes)) return Reason.None;
-  }
-  return Reason.ResourceNotListed;
-}
-
-/** A template must pass the rules, and its literal part stand under one of the roots. */
-function judgeTemplate(policy: Policy, address: usize, bytes: u32): Reason {
-  const roots = policy.resourceRoots;
-  if (roots === null || roots.entries == 0) return Reason.ResourceNotListed;
-  const reason = judgeText(policy, address, bytes, Form.Template);
-  if (reason != Reason.None) return reason;
-  for (let root = firstName(roots); root != 0; root = nextName(roots, root)) {
-    if (isTemplateUnder(root, nameBytes(root), address, bytes)) return Reason.None;
-  }
-  return Reason.ResourceNotListed;
-}
-
-function judgePrompt(policy: Policy, address: usize, bytes: u32): Reason {
-  const prompts = policy.prompts;
-  // Only URI_BYTES_MAX bytes of a longer name are here, and none so long can be listed.
-  if (prompts === null || bytes > URI_BYTES_MAX) return Reason.PromptNotListed;
-  return hasName(prompts, address, bytes) ? Reason.None : Reason.PromptNotListed;
 }

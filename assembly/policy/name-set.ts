@@ -71,6 +71,15 @@ export function hasName(set: NameSet, address: usize, bytes: u32): bool {
   return load<u32>(find(set, sipHash(address, bytes, 0), address, bytes), 8) != 0;
 }
 
+/** The number of the slot with this name, below `slotCount`; `slotCount` when the set does not have it. */
+export function slotOf(set: NameSet, address: usize, bytes: u32): u32 {
+  if (set.entries == 0) return set.slotCount;
+  const slot = find(set, sipHash(address, bytes, 0), address, bytes);
+  // SAFETY: `find` gives the address of a slot of this set.
+  if (load<u32>(slot, 8) == 0) return set.slotCount;
+  return u32((slot - slotAt(set, 0)) / SLOT_BYTES);
+}
+
 /** Address of the first name in the order of the list; 0 when there is none. */
 export function firstName(set: NameSet): usize {
   return set.entries == 0 ? 0 : slotAt(set, set.slotCount) + PREFIX_BYTES;

@@ -37,6 +37,13 @@ export const enum Direction {
   Both,
 }
 
+/** `hidden_text`: what happens to characters that are not seen in what a server announces. */
+export const enum HiddenText {
+  Strip,
+  Drop,
+  Allow,
+}
+
 @unmanaged
 export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
@@ -47,6 +54,10 @@ export class Policy {
   resourceRoots: NameSet | null;
   allowedOrigins: NameSet | null;
   allowedHosts: NameSet | null;
+  /** `response_uris.schemes`; null when the member is absent: `https` alone. */
+  responseSchemes: NameSet | null;
+  /** `response_uris.hosts`; null when the member is absent: any host. */
+  responseHosts: NameSet | null;
   /** First entry of `argument_rules`, or null. */
   argumentRules: ArgumentRule | null;
   /** `tasks: allow`. */
@@ -61,10 +72,18 @@ export class Policy {
   direction: Direction;
   /** `approval: {mode: off}`: flagged tools pass without a human's approval. */
   approvalOff: bool;
+  /** `sampling: allow`. */
+  samplingAllowed: bool;
+  /** Not `elicitation: deny`, not `roots: deny`. */
+  elicitationAllowed: bool;
+  rootsAllowed: bool;
+  hiddenText: HiddenText;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;
   inFlightBytesMax: u32;
+  listBytesMax: u32;
+  eventBytesMax: u32;
 }
 
 /** One entry of `unguarded`: an endpoint of the same workload that is not MCP. */
@@ -112,6 +131,8 @@ export function freePolicy(policy: Policy): void {
   freeNames(policy.resourceRoots);
   freeNames(policy.allowedOrigins);
   freeNames(policy.allowedHosts);
+  freeNames(policy.responseSchemes);
+  freeNames(policy.responseHosts);
   let rule = policy.argumentRules;
   while (rule !== null) {
     const following = rule.next;

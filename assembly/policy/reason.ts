@@ -73,6 +73,14 @@ export const enum Reason {
   OriginNotAllowed,
   HostNotAllowed,
 
+  // Responses.
+  UriNotAllowed,
+  ServerRequestDenied,
+  ResponseType,
+  ResponseEncoded,
+  ResponseInvalid,
+  ResponseTooLarge,
+
   Count,
 }
 
@@ -218,6 +226,28 @@ export function initReasons(): void {
   malformed(Reason.HostNotAllowed, "host_not_allowed", 403, INVALID_REQUEST, "Host not allowed");
   opensWith(Reason.OriginNotAllowed, "allowed_origins");
   opensWith(Reason.HostNotAllowed, "allowed_hosts");
+
+  denial(Reason.UriNotAllowed, "uri_not_allowed", 403, INVALID_PARAMS, "URI not allowed by policy", "response_uris");
+  malformed(Reason.ServerRequestDenied, "server_request_denied", 502, INTERNAL_ERROR, "Server request not allowed");
+  malformed(Reason.ResponseType, "response_type", 502, INTERNAL_ERROR, "Response of a type that cannot be read");
+  malformed(
+    Reason.ResponseEncoded,
+    "response_encoded",
+    502,
+    INTERNAL_ERROR,
+    "Response in a coding that cannot be read",
+  );
+  malformed(
+    Reason.ResponseInvalid,
+    "response_invalid",
+    502,
+    INTERNAL_ERROR,
+    "Response is not a message in strict JSON",
+  );
+  malformed(Reason.ResponseTooLarge, "response_too_large", 502, INTERNAL_ERROR, "Response too large to be judged");
+  opensWith(Reason.ServerRequestDenied, "sampling");
+  opensWith(Reason.ResponseType, "unguarded");
+  opensWith(Reason.ResponseTooLarge, "limits.list_bytes");
 }
 
 /** The reason that stands for an error of the JSON reader. */

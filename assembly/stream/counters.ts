@@ -32,6 +32,8 @@ export const enum Decision {
 const decisionIds: usize = memory.data(4 * Decision.Count, 4);
 const reasonIds: usize = memory.data(4 * Reason.Count, 4);
 const name: Writer = allocateWriter(128);
+let removedId: u32 = NO_METRIC;
+let hiddenId: u32 = NO_METRIC;
 let areDefined: bool = false;
 
 /** Defines the counters, unless that has been done. False when the host refuses one. */
@@ -49,8 +51,23 @@ export function defineCounters(): bool {
     writeLiteral(name, infoOf(reason).name);
     if (!define(reasonIds, reason)) return false;
   }
-  areDefined = true;
-  return true;
+  removedId = defineNamed("mcp_guard_response_removed");
+  hiddenId = defineNamed("mcp_guard_response_hidden_characters");
+  areDefined = removedId != NO_METRIC && hiddenId != NO_METRIC;
+  return areDefined;
+}
+
+/** Counts what was left out of one response. */
+export function countResponse(removed: u32, hidden: u32): void {
+  if (!areDefined) return;
+  if (removed != 0) addToMetric(removedId, removed);
+  if (hidden != 0) addToMetric(hiddenId, hidden);
+}
+
+function defineNamed(text: Literal): u32 {
+  clear(name);
+  writeLiteral(name, text);
+  return defineMetric(MetricKind.Counter, name);
 }
 
 /** Counts one exchange. A verdict has been given by now, and a counter that the host refuses does not change it. */

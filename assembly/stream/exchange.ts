@@ -6,6 +6,7 @@ import { Reason } from "../policy/reason";
 import { Decision } from "./counters";
 import { Guard } from "./guard";
 import { Inspection } from "./inspection";
+import { Rewriting } from "./rewriting";
 
 /** How far an exchange is. */
 export const enum Stage {
@@ -50,6 +51,17 @@ export class Exchange {
   accountedBytes: u32;
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
+
+  /** Of the request: POST, GET, and a completion for an argument of a prompt. */
+  isPost: bool;
+  isGet: bool;
+  completesPrompt: bool;
+  /** While a response body is read; and what it holds, as accounted to the guard. */
+  rewriting: Rewriting | null;
+  responseBytes: u32;
+  /** What was left out of the response or replaced, and hidden characters that were taken out of it. */
+  removed: u32;
+  hidden: u32;
 
   /** For the refusal and the access log: copies, so that they outlive the inspection. Addresses of this record. */
   requestIdBytes: u32;

@@ -6,6 +6,7 @@ import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
 import { freePolicy, Policy } from "../policy/policy";
+import { freeRewriter, Rewriter } from "../policy/rewrite";
 import { Exchange } from "./exchange";
 import { freeInspection, Inspection } from "./inspection";
 
@@ -27,8 +28,9 @@ export class Guard {
   isTicking: bool;
   /** Bytes that undecided requests hold: bodies in Envoy, and our records. */
   inFlightBytes: u64;
-  /** Inspections that nobody uses. */
+  /** Inspections that nobody uses, and rewriters. */
   spare: Inspection | null;
+  spareRewriter: Rewriter | null;
   /** The gauge of its policy, NO_METRIC until configured, and whether the guard is counted in it. */
   infoMetric: u32;
   isCounted: bool;
@@ -91,6 +93,13 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
     inspection = after;
   }
   guard.spare = null;
+  let rewriter = guard.spareRewriter;
+  while (rewriter !== null) {
+    const after = rewriter.nextSpare;
+    freeRewriter(rewriter);
+    rewriter = after;
+  }
+  guard.spareRewriter = null;
   guard.generation++;
   const old = guard.policy;
   if (old !== null) freePolicy(old);

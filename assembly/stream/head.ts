@@ -1,7 +1,16 @@
 // What the headers of a request say, as far as a verdict needs it. The body decides; headers can only refuse.
 
 import { MapId } from "../host/abi";
-import { allHeadersSeen, nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "../host/headers";
+import {
+  allHeadersSeen,
+  nameAt,
+  nameBytes,
+  nextHeader,
+  openHeaders,
+  removeHeader,
+  valueAt,
+  valueBytes,
+} from "../host/headers";
 import { Mirror, noteMethod, noteName, noteVersion } from "../mcp/mirror";
 import {
   asciiLower,
@@ -66,6 +75,23 @@ export function readHead(): bool {
   if (!openHeaders(MapId.RequestHeaders)) return false;
   while (nextHeader()) noteHeader();
   return allHeadersSeen();
+}
+
+/** The HTTP method. */
+export function headMethod(): HttpMethod {
+  return method;
+}
+
+/**
+ * Takes out of the request what would make the server answer in a form that cannot be read: another coding, or a part (RFC 9110 sections 12.5.3
+ * and 14.2). False when the host refuses.
+ */
+export function askForWholeResponse(): bool {
+  return (
+    removeHeader(MapId.RequestHeaders, "accept-encoding") &&
+    removeHeader(MapId.RequestHeaders, "range") &&
+    removeHeader(MapId.RequestHeaders, "if-range")
+  );
 }
 
 /** Whether the head asks for an upgraded connection, whose bytes would go past every rule (RFC 9110 section 7.8). */

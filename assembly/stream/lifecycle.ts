@@ -4,6 +4,7 @@ import { createExchange, deleteExchange, Exchange, exchangeOf } from "./exchange
 import { createGuard, deleteGuard, guardOf } from "./guard";
 import { letGo } from "./held";
 import { endReading } from "./reading";
+import { endResponse } from "./response";
 
 /** `proxy_on_context_create`: a guard when there is no parent, else an exchange of the guard `parentId`. */
 export function createContext(contextId: u32, parentId: u32): void {
@@ -22,6 +23,7 @@ export function deleteContext(contextId: u32): void {
   if (exchange !== null) {
     letGo(exchange);
     endReading(exchange);
+    endResponse(exchange);
     deleteExchange(exchange);
     return;
   }

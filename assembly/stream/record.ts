@@ -4,11 +4,12 @@
 import { setFilterState } from "../host/property";
 import { NAME_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
-import { allocateWriter, clear, Writer, writeEscaped, writeLiteral } from "../memory/writer";
+import { allocateWriter, clear, Writer, writeEscaped, writeLiteral, writeNumber } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
-import { countExchange, decisionName } from "./counters";
+import { countExchange, countResponse, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
 import { settle } from "./request";
+import { endResponse } from "./response";
 
 /** Every byte of a name can take six characters when it is escaped. */
 const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
@@ -16,11 +17,20 @@ const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
 /** `proxy_on_log`. A host that refuses filter state is told nothing: the exchange is over. */
 export function recordExchange(exchange: Exchange): void {
   settle(exchange);
+  endResponse(exchange);
+  countResponse(exchange.removed, exchange.hidden);
   countExchange(exchange.decision, exchange.reason);
   setText("mcp_decision", decisionName(exchange.decision));
   if (exchange.reason != Reason.None) setText("mcp_reason", infoOf(exchange.reason).name);
   if (exchange.methodBytes != 0) setEscaped("mcp_method", methodAt(exchange), exchange.methodBytes);
   if (exchange.nameBytes != 0) setEscaped("mcp_tool", nameAt(exchange), exchange.nameBytes);
+  if (exchange.removed != 0) setCount("mcp_removed", exchange.removed);
+}
+
+function setCount(name: Literal, count: u32): void {
+  clear(value);
+  writeNumber(value, count);
+  setFilterState(name, value.start, value.length);
 }
 
 function setText(name: Literal, text: Literal): void {

@@ -10,18 +10,22 @@ import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX } f
 import { finishEnvelope } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
 import { Kind, Message } from "../mcp/message";
+import { Method, methodOf } from "../mcp/method";
 import { checkMirror } from "../mcp/mirror";
+import { equalsLiteral } from "../memory/bytes";
 import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
-import { Direction, Mode, Policy, RequestHeaders } from "../policy/policy";
+import { Direction, HttpMethod, Mode, Policy, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import {
+  askForWholeResponse,
   asksForUpgrade,
   checkHead,
   checkSource,
   copyMirror,
+  headMethod,
   requestIdAt as headRequestIdAt,
   requestIdBytes as headRequestIdBytes,
   isUnguarded,
@@ -44,9 +48,13 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   noteRequestId(exchange);
   if (asksForUpgrade()) return declineHeaders(exchange, policy, Reason.HttpUpgrade);
   if (isUnguarded(policy)) return pass(exchange, Decision.Unguarded);
+  exchange.isPost = headMethod() == HttpMethod.Post;
+  exchange.isGet = headMethod() == HttpMethod.Get;
   let reason = checkSource(policy);
   if (reason == Reason.None) reason = checkHead(policy, endOfStream);
   if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
+  // Monitor mode changes nothing.
+  if (policy.mode == Mode.Enforce && !askForWholeResponse()) return declineHeaders(exchange, policy, Reason.Internal);
   if (endOfStream) return pass(exchange, Decision.Pass);
   if (!startReading(exchange, policy)) return declineHeaders(exchange, policy, Reason.Overloaded);
   const inspection = exchange.inspection;
@@ -143,10 +151,17 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
       : reasonOfFault(fault, inspection.reader.error);
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteMessage(exchange, inspection.message);
+  exchange.completesPrompt = completesPrompt(inspection.message);
   letGo(exchange);
   endReading(exchange);
   pass(exchange, Decision.Allow);
   return true;
+}
+
+/** Whether the answer's values are for an argument of a prompt, and so no parts of URIs. */
+function completesPrompt(message: Message): bool {
+  if (methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX)) != Method.Complete) return false;
+  return message.refTypeKind == Kind.Good && equalsLiteral(message.refTypeAt, message.refTypeBytes, "ref/prompt");
 }
 
 /** Refuses, or in monitor mode notes that it would have. True when the request is refused. */

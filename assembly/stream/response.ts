@@ -1,12 +1,154 @@
-// The response side of an exchange. A reply of our own comes back through these callbacks on its way to the client, and a
-// filter that held it would hold its own refusal for ever.
+// The response side of an exchange: which responses are read, and what a client gets of them (docs/responses.md). A reply of our
+// own comes back through these callbacks on its way to the client, and a filter that held it would hold its own refusal for ever.
 
-import { Action } from "../host/abi";
+import { Action, BufferId, MapId } from "../host/abi";
+import { readBuffer, replaceBuffer } from "../host/buffer";
+import { removeHeader } from "../host/headers";
+import { landedAt } from "../host/landing";
+import { PIECE_BYTES } from "../limits";
+import { Mode, Policy } from "../policy/policy";
+import { Reason } from "../policy/reason";
+import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
+import { refuse } from "./refuse";
+import { isResponseEncoded, Media, readResponseHead, responseMedia, responseStatus } from "./response-head";
+import {
+  createRewriting,
+  emptyWire,
+  endRewriting,
+  endUse,
+  freeRewriting,
+  isAtEnd,
+  Rewriting,
+  rewritePiece,
+  rewritingBytes,
+} from "./rewriting";
 
-/** `proxy_on_response_headers`. */
-export function onResponseHeaders(exchange: Exchange): Action {
+/** From here on a status says that the request was not served (RFC 9110 section 15.5). */
+const CLIENT_ERROR: u32 = 400;
+
+/** `proxy_on_response_headers`: `endOfStream` means that no body will come. */
+export function onResponseHeaders(exchange: Exchange, endOfStream: bool): Action {
+  if (exchange.stage == Stage.Refused) return Action.Continue;
   // Anything that is not our own reply comes from the upstream, perhaps before the verdict: it has only seen headers.
-  if (exchange.stage != Stage.Refused) exchange.upstreamAnswered = true;
+  const policy = exchange.guard.policy;
+  if (policy === null || endOfStream || !isGuarded(exchange, policy)) {
+    exchange.upstreamAnswered = true;
+    return Action.Continue;
+  }
+  const reason = beginResponse(exchange, policy);
+  if (reason != Reason.None) {
+    endResponse(exchange);
+    refuse(exchange, reason);
+    return Action.Continue;
+  }
+  exchange.upstreamAnswered = true;
   return Action.Continue;
+}
+
+/** `proxy_on_response_body`: `bytes` bytes are new, because every call before has returned Continue. */
+export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool): Action {
+  // A stream that is cut shows nothing more; a reply of our own in the place of a response passes.
+  if (exchange.stage == Stage.Refused) return exchange.upstreamAnswered ? hide(bytes) : Action.Continue;
+  const rewriting = exchange.rewriting;
+  const policy = exchange.guard.policy;
+  if (rewriting === null) return Action.Continue;
+  // Limits of another policy than the one that the rewriting was made for: what it holds cannot be judged any more.
+  const isStale = policy === null || rewriting.generation != exchange.guard.generation;
+  if (policy === null || isStale || !readBody(rewriting, policy, bytes)) return cut(exchange, bytes, Reason.Internal);
+  if (endOfStream) endRewriting(rewriting, policy);
+  if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
+  if (rewriting.isCut) return cut(exchange, bytes, Reason.ResponseInvalid);
+  const isWritten = replaceBuffer(BufferId.ResponseBody, bytes, rewriting.wire.at, rewriting.wire.length);
+  emptyWire(rewriting);
+  if (!isWritten) return cut(exchange, bytes, Reason.Internal);
+  if (endOfStream) endResponse(exchange);
+  return Action.Continue;
+}
+
+/** `proxy_on_response_trailers`: the body has ended, and nothing can be added to it any more. */
+export function onResponseTrailers(exchange: Exchange): Action {
+  const rewriting = exchange.rewriting;
+  if (rewriting === null) return Action.Continue;
+  if (!isAtEnd(rewriting)) return cut(exchange, 0, Reason.ResponseInvalid);
+  endResponse(exchange);
+  return Action.Continue;
+}
+
+/** Takes back what the response needed. */
+export function endResponse(exchange: Exchange): void {
+  const rewriting = exchange.rewriting;
+  if (rewriting === null) return;
+  exchange.rewriting = null;
+  exchange.guard.inFlightBytes -= exchange.responseBytes;
+  exchange.responseBytes = 0;
+  endUse(rewriting);
+  exchange.removed = rewriting.removed;
+  exchange.hidden = rewriting.hidden;
+  freeRewriting(rewriting);
+}
+
+/** Counts what the response holds now, with what undecided requests hold. False when the guard holds too much. */
+function account(exchange: Exchange, policy: Policy, bytes: u32): bool {
+  const guard = exchange.guard;
+  const total = guard.inFlightBytes - exchange.responseBytes + bytes;
+  if (total > policy.inFlightBytesMax) return false;
+  guard.inFlightBytes = total;
+  exchange.responseBytes = bytes;
+  return true;
+}
+
+/** Monitor mode changes nothing, and what the policy leaves unguarded is none of ours. */
+function isGuarded(exchange: Exchange, policy: Policy): bool {
+  if (policy.mode == Mode.Monitor) return false;
+  return exchange.decision != Decision.Outbound && exchange.decision != Decision.Unguarded;
+}
+
+/** Prepares the reading of a response; a reason when it must not pass. */
+function beginResponse(exchange: Exchange, policy: Policy): Reason {
+  if (!readResponseHead()) return Reason.Internal;
+  if (responseMedia == Media.Other) {
+    return exchange.isPost && responseStatus < CLIENT_ERROR ? Reason.ResponseType : Reason.None;
+  }
+  if (isResponseEncoded) return Reason.ResponseEncoded;
+  if (!removeHeaders()) return Reason.Internal;
+  const isEvents = responseMedia == Media.EventStream;
+  const rewriting = createRewriting(exchange.guard, isEvents, exchange.isGet, exchange.completesPrompt);
+  exchange.rewriting = rewriting;
+  return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;
+}
+
+/** What would not be true of the body that the client gets (RFC 9110 sections 8.6, 8.8.3; RFC 9530). */
+function removeHeaders(): bool {
+  return (
+    removeHeader(MapId.ResponseHeaders, "content-length") &&
+    removeHeader(MapId.ResponseHeaders, "etag") &&
+    removeHeader(MapId.ResponseHeaders, "content-md5") &&
+    removeHeader(MapId.ResponseHeaders, "digest") &&
+    removeHeader(MapId.ResponseHeaders, "content-digest") &&
+    removeHeader(MapId.ResponseHeaders, "repr-digest")
+  );
+}
+
+function readBody(rewriting: Rewriting, policy: Policy, bytes: u32): bool {
+  let start: u32 = 0;
+  while (start < bytes) {
+    const piece = min(bytes - start, PIECE_BYTES);
+    if (!readBuffer(BufferId.ResponseBody, start, piece)) return false;
+    rewritePiece(rewriting, policy, landedAt(), piece);
+    start += piece;
+  }
+  return true;
+}
+
+function hide(bytes: u32): Action {
+  replaceBuffer(BufferId.ResponseBody, bytes, 0, 0);
+  return Action.HoldBody;
+}
+
+/** Ends the stream without its end. Nothing of this piece goes out; the headers are out, so Envoy resets the stream. */
+function cut(exchange: Exchange, bytes: u32, reason: Reason): Action {
+  endResponse(exchange);
+  refuse(exchange, reason);
+  return hide(bytes);
 }

@@ -65,7 +65,7 @@ export function methodTable(policy: TablePolicy): MethodRow[] {
     passes([{ method: "", which: "a client's responses" }], "a root in them must keep the URI rules"),
     passes(
       methods("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
-      "as the server answers; lists are not filtered in this version",
+      "with what is listed; the rest is left out of the answer",
     ),
     toolRow(policy),
     listRow(
@@ -168,6 +168,10 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   headers_mode: "request_headers",
   stalled: "limits.stall_ms",
   overloaded: "limits.in_flight_bytes",
+  uri_not_allowed: "response_uris",
+  server_request_denied: "sampling",
+  response_type: "unguarded",
+  response_too_large: "limits.list_bytes",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */

@@ -31,7 +31,7 @@ function withDefaults(value: Value, members: Readonly<Record<string, SchemaMembe
   for (const [name, member] of Object.entries(members)) {
     if (whole[name] === undefined && member.default === undefined) continue;
     whole[name] ??= member.default;
-    if (name === "limits") whole[name] = withDefaults(whole[name] as Value, member.properties ?? {});
+    if (member.properties !== undefined) whole[name] = withDefaults(whole[name] as Value, member.properties);
   }
   return whole;
 }
@@ -89,6 +89,25 @@ describe("the filter's digest is that of the written format", () => {
       }),
       JSON.stringify({
         tool_allowlist: ["a"],
+        sampling: "allow",
+        elicitation: "deny",
+        roots: "deny",
+        hidden_text: "drop",
+      }),
+      '{"tool_allowlist":["a"],"hidden_text":"allow","response_uris":{}}',
+      '{"tool_allowlist":["a"],"response_uris":{"schemes":[]}}',
+      '{"tool_allowlist":["a"],"response_uris":{"hosts":["b.example:8443","a.example"]}}',
+      '{"tool_allowlist":["a"],"response_uris":{"schemes":["mailto","https"],"hosts":["a.example"]}}',
+      // As long as it gets.
+      JSON.stringify({
+        tool_allowlist: [],
+        response_uris: {
+          schemes: Array.from({ length: 64 }, (_, index) => `s${index}`.padEnd(32, "-")),
+          hosts: Array.from({ length: 4096 }, (_, index) => `${index}`.padEnd(256, "h")),
+        },
+      }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
         argument_rules: [
           { rule: "path", pointer: "/files/-/name", tool: "b" },
           { tool: 'a"\u0000', pointer: "/a~1b/~01~0/größe\n", rule: "uri" },
@@ -115,7 +134,7 @@ describe("the filter's digest is that of the written format", () => {
           { path: "/a/", methods: ["POST"] },
         ],
       }),
-      '{"tool_allowlist":["a"],"limits":{"body_bytes":1e+06,"depth":1,"members_per_object":2,"open_members":3,"key_bytes":4,"stall_ms":100,"in_flight_bytes":65536}}',
+      '{"tool_allowlist":["a"],"limits":{"body_bytes":1e+06,"depth":1,"members_per_object":2,"open_members":3,"key_bytes":4,"stall_ms":100,"in_flight_bytes":65536,"list_bytes":65537,"event_bytes":4097}}',
       JSON.stringify({
         tool_allowlist: Array.from({ length: 16_384 }, (_, index) => `"${index}"`.padEnd(36, "\u0001")),
       }),
@@ -136,7 +155,7 @@ describe("spellings of one policy", () => {
     ["escapes", '{"tool_allowlist":["\\u0061","b"],"unguarded":[{"methods":["GET","POST"],"path":"\\/x"}]}'],
     [
       "written defaults",
-      '{"tool_allowlist":["a","b"],"mode":"enforce","limits":{"body_bytes":1e+06},"unguarded":[{"methods":["GET","POST"],"path":"/x"}]}',
+      '{"tool_allowlist":["a","b"],"mode":"enforce","limits":{"body_bytes":1e+06,"list_bytes":1048576},"response_uris":{"schemes":["https"]},"sampling":"deny","unguarded":[{"methods":["GET","POST"],"path":"/x"}]}',
     ],
     ["order of HTTP methods", '{"tool_allowlist":["a","b"],"unguarded":[{"methods":["POST","GET"],"path":"/x"}]}'],
   ])("have one digest: %s", (_, configuration) => {

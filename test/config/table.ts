@@ -22,12 +22,13 @@ const DIGITS = "the filter reads numbers of at most 24 characters and 15 digits,
 const LONE_SURROGATE = "a parser takes an unpaired surrogate escape for a character";
 const DECODES = "a pattern sees the characters as they stand, the filter also what they decode to";
 const LOOKS = "a pattern knows no look-alikes";
-const NEVER_SENT = "no browser and no client sends it, so that the entry is idle";
+const NEVER_SENT = "no browser, no client and no URI has it, so that the entry is idle";
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts";
-const LIMIT_MEMBERS = "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text";
+const LIMIT_MEMBERS =
+  "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
 const TOOL = "a tool name of 1 to 256 bytes";
 const METHOD = "a method name of 1 to 128 bytes of printable ASCII";
@@ -35,6 +36,8 @@ const PROMPT = "a prompt name of 1 to 256 bytes";
 const URI = "an absolute URI of 1 to 1024 bytes";
 const ORIGIN = "an origin like https://app.example (RFC 6454), 1 to 256 bytes";
 const HOST = "a host like mcp.example or mcp.example:8443, 1 to 256 bytes";
+const SCHEME = "a URI scheme like https, 1 to 32 bytes";
+const LINKED_HOST = "a host like docs.example or docs.example:8443, 1 to 256 bytes";
 const POINTER = "a JSON Pointer (RFC 6901) like /path or /files/-/name";
 const RULE = "uri, path, or an object with one of enum, max_bytes, uri_roots, path_roots";
 const NOT_NORMAL =
@@ -96,6 +99,11 @@ const STANDARD: ConfigurationRow[] = [
       ],
       allowed_origins: ["https://app.example"],
       allowed_hosts: ["mcp.example"],
+      response_uris: { schemes: ["https", "mailto"], hosts: ["docs.example", "docs.example:8443"] },
+      sampling: "allow",
+      elicitation: "deny",
+      roots: "deny",
+      hidden_text: "drop",
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -111,6 +119,8 @@ const STANDARD: ConfigurationRow[] = [
         key_bytes: 128,
         stall_ms: 5_000,
         in_flight_bytes: 1 << 20,
+        list_bytes: 1 << 19,
+        event_bytes: 1 << 22,
       },
       approval: { mode: "off" },
     }),
@@ -279,27 +289,12 @@ const LATER: ConfigurationRow[] = [
     ["identity", {}],
     ["audit", {}],
     ["token_exchange", {}],
-    ["response_uris", "check"],
-    ["sampling", "deny"],
-    ["elicitation", "deny"],
-    ["roots", "deny"],
-    ["hidden_text", "deny"],
   ].map(([member, value]) =>
     bad(
       `${member}, which is not in this version`,
       withMembers({ [String(member)]: value }),
       `${member}: not in this version of the filter`,
     ),
-  ),
-  bad(
-    "limits.event_bytes, which is not in this version",
-    withLimits('{"event_bytes":1}'),
-    "limits.event_bytes: not in this version of the filter",
-  ),
-  bad(
-    "limits.list_bytes, which is not in this version",
-    withLimits('{"list_bytes":1}'),
-    "limits.list_bytes: not in this version of the filter",
   ),
   bad(
     "request_body stream, which is not in this version",
@@ -323,6 +318,10 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   direction: ["inbound", "both"],
   tasks: ["deny", "allow"],
   uri_traversal: ["literal", "segment"],
+  sampling: ["deny", "allow"],
+  elicitation: ["allow", "deny"],
+  roots: ["allow", "deny"],
+  hidden_text: ["strip", "drop", "allow"],
 };
 
 const WORD_ROWS: ConfigurationRow[] = Object.entries(WORDS).flatMap(([member, words]) => {
@@ -450,15 +449,16 @@ const METHODS: ConfigurationRow[] = [
   ),
 ];
 
-/** What is the same for every list of names: its length, its types, its duplicates. */
+/** What is the same for every list of names: its length, its types, its duplicates. `member` is a path of one or two members. */
 function nameList(member: string, what: string, most: number): ConfigurationRow[] {
-  const found = (value: unknown) => withMembers({ [member]: value });
+  const [outer = "", inner] = member.split(".");
+  const found = (value: unknown) => withMembers({ [outer]: inner === undefined ? value : { [inner]: value } });
   return [
     bad(`an empty string in ${member}`, found([""]), `${member}[0]: found the string "", expected ${what}`),
     bad(
       `${most + 1} bytes in ${member}`,
       found(["x".repeat(most + 1)]),
-      `${member}[0]: found the string "${"x".repeat(64)}", expected ${what}`,
+      `${member}[0]: found the string "${"x".repeat(Math.min(most + 1, 64))}", expected ${what}`,
     ),
     bad(`a number in ${member}`, found([7]), `${member}[0]: found the number 7, expected ${what}`),
     bad(`null in ${member}`, found([null]), `${member}[0]: found null, expected ${what}`),
@@ -941,6 +941,114 @@ const SOURCES: ConfigurationRow[] = [
   ),
 ];
 
+const NOT_A_SCHEME = "expected a URI scheme in lower case, like https, without a colon";
+const NOT_A_LOWER_HOST =
+  "expected a host in lower case, like mcp.example or mcp.example:8443, without a scheme or a path";
+
+function schemes(...value: unknown[]): string {
+  return withMembers({ response_uris: { schemes: value } });
+}
+
+function hosts(...value: unknown[]): string {
+  return withMembers({ response_uris: { hosts: value } });
+}
+
+const RESPONSE_URIS: ConfigurationRow[] = [
+  good("response_uris without members", withMembers({ response_uris: {} })),
+  good("hosts before schemes", withMembers({ response_uris: { hosts: ["a.example"], schemes: ["https"] } })),
+  good("no schemes", schemes()),
+  good("several schemes", schemes("https", "http", "mailto")),
+  ...["a", "h2", "git+ssh", "ms-settings", "soap.beep", "a+-.0", "s".repeat(32)].map((scheme) =>
+    good(`the scheme ${scheme}`, schemes(scheme)),
+  ),
+  good("64 schemes", schemes(...names(64).map((name) => name.replace("_", "-")))),
+  ...[
+    ...["HTTPS", "Https", "https:", "https://", "https://a.example", "*", "1a", "+a", "-a", ".a", "a_b", "a b"],
+    ...[" https", "https ", "https\n", "a\u0000", "größe", "a/b", "a%62", "\uff48ttps"],
+  ].map((scheme) =>
+    bad(`the scheme ${JSON.stringify(scheme)}`, schemes("https", scheme), `response_uris.schemes[1]: ${NOT_A_SCHEME}`),
+  ),
+  ...nameList("response_uris.schemes", SCHEME, 32),
+  bad(
+    "a scheme twice",
+    schemes("https", "http", "https"),
+    "response_uris.schemes[2]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "65 schemes",
+    schemes(...names(65).map((name) => name.replace("_", "-"))),
+    "response_uris.schemes: the list has too many entries, expected at most 64",
+  ),
+  ...["docs.example", "docs.example:8443", "localhost", "10.0.0.1:80", "[::1]", "[fe80::1]:8080", "h".repeat(256)].map(
+    (host) => good(`the host ${host.slice(0, 40)} of a response`, hosts(host)),
+  ),
+  ...[
+    ...["Docs.example", "[FE80::1]", "https://docs.example", "docs.example/", "user@docs.example", "*.example", "*"],
+    ...["docs.example:*", "docs.example?", "größe.example", "a%62.example", "a b", "docs.example\n"],
+  ].map((host) =>
+    bad(
+      `the host ${JSON.stringify(host)} of a response`,
+      hosts("a.example", host),
+      `response_uris.hosts[1]: ${NOT_A_LOWER_HOST}`,
+    ),
+  ),
+  idle("the host ::1 of a response", hosts("::1")),
+  ...nameList("response_uris.hosts", LINKED_HOST, 256),
+  good("16384 hosts of a response", hosts(...names(16_384))),
+  bad(
+    "16385 hosts of a response",
+    hosts(...names(16_385)),
+    "response_uris.hosts[16384]: the list has too many entries, expected at most 16384",
+  ),
+  bad(
+    "an empty list of hosts of a response",
+    hosts(),
+    "response_uris.hosts: found an empty list, expected at least one host",
+  ),
+  bad(
+    "a host of a response twice",
+    hosts("a.example", "a.example"),
+    "response_uris.hosts[1]: found the same string a second time, expected distinct strings",
+  ),
+  ...(
+    [
+      [null, "null"],
+      [true, "true"],
+      [7, "the number 7"],
+      ["https", 'the string "https"'],
+      [["https"], "a list"],
+    ] as const
+  ).map(([value, found]) =>
+    bad(
+      `${JSON.stringify(value)} for response_uris`,
+      withMembers({ response_uris: value }),
+      `response_uris: found ${found}, expected an object with schemes and hosts`,
+    ),
+  ),
+  bad(
+    "an unknown member of response_uris",
+    withMembers({ response_uris: { ports: [443] } }),
+    'response_uris: found the unknown member "ports", expected one of schemes hosts',
+  ),
+  bad(
+    "a scheme instead of schemes",
+    withMembers({ response_uris: { scheme: "https" } }),
+    'response_uris: found the unknown member "scheme", expected one of schemes hosts; did you mean "schemes"?',
+  ),
+  bad(
+    "schemes twice",
+    '{"tool_allowlist":[],"response_uris":{"schemes":[],"schemes":[]}}',
+    "response_uris: not acceptable JSON at byte 59: json_duplicate_member",
+    DUPLICATE,
+  ),
+  bad(
+    "response_uris that is cut",
+    '{"tool_allowlist":[],"response_uris":{"schemes":["a"]',
+    "response_uris: not acceptable JSON at byte 53: json_incomplete",
+    NO_JSON,
+  ),
+];
+
 const ENTRY = { methods: ["POST"], path: "/oauth/token" };
 
 function unguarded(...entries: unknown[]): string {
@@ -1138,6 +1246,8 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
   key_bytes: [1, 1024],
   stall_ms: [100, 600_000],
   in_flight_bytes: [65_536, 268_435_456],
+  list_bytes: [65_536, 16_777_216],
+  event_bytes: [4096, 67_108_864],
 };
 
 const LIMITS: ConfigurationRow[] = [
@@ -1453,5 +1563,6 @@ function escaped(text: string): string {
 /** All rows. */
 export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
+  ...RESPONSE_URIS,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

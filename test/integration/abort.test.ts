@@ -22,7 +22,10 @@ import { pause, type WireConnection, type WireHead, type WireRequest } from "./w
 
 const EVIL = Buffer.from(toolCall("evil", { text: "x".repeat(1_000) }));
 const SAFE = Buffer.from(toolCall("safe", { text: "x".repeat(1_000) }));
-const EARLY = "data: early\n\n";
+/** An event as it comes and as it goes on. */
+const event = (progress: number) =>
+  `data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":${progress}}}\n\n`;
+const EARLY = event(1);
 
 /** What the server does with a request: the first part of its name. */
 const BEHAVIOUR: Readonly<Record<string, (arrival: Arrival, response: OriginResponse) => void>> = {
@@ -35,7 +38,7 @@ const BEHAVIOUR: Readonly<Record<string, (arrival: Arrival, response: OriginResp
   stream: (_arrival, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(EARLY);
-    const timer = setInterval(() => response.write("data: more\n\n"), 20);
+    const timer = setInterval(() => response.write(event(2)), 20);
     response.on("close", () => clearInterval(timer));
   },
   /** A whole answer to the headers alone. */
@@ -48,7 +51,7 @@ const BEHAVIOUR: Readonly<Record<string, (arrival: Arrival, response: OriginResp
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(EARLY);
     void arrival.ended.then(() => {
-      if (arrival.state === "complete") response.end("data: done\n\n");
+      if (arrival.state === "complete") response.end(event(3));
     });
   },
   /** Gone as soon as it has seen the headers. */
@@ -140,7 +143,7 @@ describe.each(RUNS)("header mode $mode, an $upstream server", ({ mode, upstream 
       request.end(SAFE.subarray(100));
       const got = await request.answer;
       expect(got).toMatchObject({ status: 200, isCut: false });
-      expect(String(got?.body)).toBe(`${EARLY}data: done\n\n`);
+      expect(String(got?.body)).toBe(`${EARLY}${event(3)}`);
       expect(rig.origin.arrivals(id)[0]?.body()).toEqual(SAFE);
       connection.close();
       await expectNothingActive(rig);

@@ -144,9 +144,9 @@ describe("make run without a server of the user's", () => {
     const { stdout: table } = await execute(process.execPath, [MAIN, "try", url]);
     expect(table).toMatch(/^tools\/call echo +allowed +Echo: hello$/m);
     expect(table).toMatch(/^tools\/call get-sum +allowed +The sum of 2 and 3 is 5\.$/m);
-    expect(table).toMatch(/^tools\/call get-env +refused +tool_not_listed \(-32602\)$/m);
+    expect(table).toMatch(/^tools\/list +allowed +2 tools$/m);
     expect(table).toMatch(/^tools\/call system_exec +refused +tool_not_listed \(-32602\)$/m);
-    expect(table).toMatch(/^prompts\/get simple-prompt +refused +prompt_not_listed \(-32602\)$/m);
+    expect(table).toMatch(/^prompts\/get example +refused +prompt_not_listed \(-32602\)$/m);
     expect(table).toMatch(/^resources\/read .*refused +resource_not_listed \(-32602\)$/m);
     await expect.poll(run.output).toMatch(/POST \/mcp 200 {2}refuse tool_not_listed {2}tools\/call system_exec/);
 

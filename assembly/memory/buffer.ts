@@ -1,0 +1,90 @@
+// Bytes that grow at one end and are taken away at both: what is held of a response until it may go out. Grows by doubling; a
+// buffer that has grown large gives its block back when it is emptied, because streams live long.
+
+import { Literal, literalByte, literalBytes } from "./bytes";
+
+const FIRST_BYTES: u32 = 1024;
+/** A block up to this size is kept for the next use. */
+const KEPT_BYTES: u32 = 16 << 10;
+
+@unmanaged
+export class Buffer {
+  /** Address of the block, 0 when there is none. The buffer owns it. */
+  at: usize;
+  /** INVARIANT: length <= capacity. */
+  length: u32;
+  capacity: u32;
+}
+
+/** Makes the buffer empty and without a block; not for one that has been used. */
+export function initBuffer(buffer: Buffer): void {
+  buffer.at = 0;
+  buffer.length = 0;
+  buffer.capacity = 0;
+}
+
+/** Frees the block. */
+export function freeBuffer(buffer: Buffer): void {
+  if (buffer.at != 0) heap.free(buffer.at);
+  initBuffer(buffer);
+}
+
+/** Forgets the bytes. */
+export function emptyBuffer(buffer: Buffer): void {
+  if (buffer.capacity > KEPT_BYTES) freeBuffer(buffer);
+  buffer.length = 0;
+}
+
+/** Appends the `bytes` bytes at `address`, which lie outside the buffer. */
+export function appendBytes(buffer: Buffer, address: usize, bytes: u32): void {
+  reserve(buffer, bytes);
+  memory.copy(buffer.at + buffer.length, address, bytes);
+  buffer.length += bytes;
+}
+
+/** Appends one byte. */
+export function appendByte(buffer: Buffer, byte: u32): void {
+  reserve(buffer, 1);
+  // SAFETY: length < capacity after `reserve`.
+  store<u8>(buffer.at + buffer.length, byte);
+  buffer.length++;
+}
+
+/** Appends `bytes` bytes of 0. */
+export function appendZeros(buffer: Buffer, bytes: u32): void {
+  reserve(buffer, bytes);
+  memory.fill(buffer.at + buffer.length, 0, bytes);
+  buffer.length += bytes;
+}
+
+/** Appends an ASCII text of this source. */
+export function appendLiteral(buffer: Buffer, text: Literal): void {
+  const bytes = literalBytes(text);
+  reserve(buffer, bytes);
+  // SAFETY: `reserve` has made room for them.
+  for (let i: u32 = 0; i < bytes; i++) store<u8>(buffer.at + buffer.length + i, literalByte(text, i));
+  buffer.length += bytes;
+}
+
+/** Takes the first `bytes` bytes away; there are that many. */
+export function dropHead(buffer: Buffer, bytes: u32): void {
+  if (bytes == buffer.length) {
+    emptyBuffer(buffer);
+    return;
+  }
+  buffer.length -= bytes;
+  memory.copy(buffer.at, buffer.at + bytes, buffer.length);
+}
+
+/** Makes room for `bytes` bytes more. */
+function reserve(buffer: Buffer, bytes: u32): void {
+  const wanted = buffer.length + bytes;
+  if (wanted <= buffer.capacity) return;
+  let capacity = max(buffer.capacity << 1, FIRST_BYTES);
+  while (capacity < wanted) capacity <<= 1;
+  const block = heap.alloc(capacity);
+  memory.copy(block, buffer.at, buffer.length);
+  if (buffer.at != 0) heap.free(buffer.at);
+  buffer.at = block;
+  buffer.capacity = capacity;
+}

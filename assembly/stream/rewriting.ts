@@ -1,0 +1,412 @@
+// What is needed to read one response body: the rewriter, for an event stream the reader of events, and what is on its way out. A
+// stream has one from its response headers to its end.
+
+import { JSON_TEXT_BYTES_MAX } from "../limits";
+import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
+import { Policy } from "../policy/policy";
+import { Reason } from "../policy/reason";
+import {
+  beginText,
+  createRewriter,
+  endText,
+  freeRewriter,
+  isTextEmpty,
+  Rewriter,
+  readyBytes,
+  rewrite,
+  rewriterBytes,
+  rewriterHeldBytes,
+  spoilText,
+  TextState,
+  takeReady,
+  writeError,
+} from "../policy/rewrite";
+import {
+  EVENT_BLOCK_BYTES,
+  EventReader,
+  EventStep,
+  endEvents,
+  initEventReader,
+  nextEvent,
+  openEvents,
+} from "../sse/reader";
+import { Guard } from "./guard";
+
+/** Bytes of the data of an `endpoint` event; MCP 2024-11-05 has a path there. */
+const ENDPOINT_ROOM: u32 = 2048;
+
+@unmanaged
+export class Rewriting {
+  guard: Guard;
+  /** While a text is read; between two events there is none, because streams are mostly silent. */
+  rewriter: Rewriter | null;
+  events: EventReader;
+  /** What goes to the client in this callback. */
+  wire: Buffer;
+  /** The guard's generation of the policy whose limits it has. */
+  generation: u32;
+  isEvents: bool;
+  /** An event stream that answers to GET, in which an `endpoint` may stand. */
+  isGet: bool;
+  completesPrompt: bool;
+  /** Elements and messages that were left out or replaced, and characters that were taken out. */
+  removed: u32;
+  hidden: u32;
+  /** Whether the stream must be cut. */
+  isCut: bool;
+  /** JSON bodies: a text was not acceptable, and nothing follows it. */
+  isOver: bool;
+  /** JSON bodies: whether a text has gone out, and whether a call was left out. */
+  hasText: bool;
+  hasDenied: bool;
+  /** Whether a part of the data of this event has gone out. */
+  hasData: bool;
+  /** Bytes of data of this event, and the first of them. */
+  dataBytes: u32;
+  endpoint: usize;
+}
+
+/** A rewriting for the policy of `guard`. Freed with `freeRewriting`. */
+export function createRewriting(guard: Guard, isEvents: bool, isGet: bool, completesPrompt: bool): Rewriting {
+  const head = (u32(offsetof<Rewriting>()) + 7) & ~7;
+  const buffer = (u32(offsetof<Buffer>()) + 7) & ~7;
+  const events = isEvents ? (u32(offsetof<EventReader>()) + 7) & ~7 : 0;
+  const block = isEvents ? (EVENT_BLOCK_BYTES + 7) & ~7 : 0;
+  const bytes = head + buffer + events + block + (isEvents && isGet ? ENDPOINT_ROOM : 0);
+  const at = heap.alloc(bytes);
+  memory.fill(at, 0, head + buffer + events);
+  const rewriting = changetype<Rewriting>(at);
+  rewriting.guard = guard;
+  rewriting.generation = guard.generation;
+  rewriting.wire = changetype<Buffer>(at + head);
+  initBuffer(rewriting.wire);
+  rewriting.completesPrompt = completesPrompt;
+  rewriting.isEvents = isEvents;
+  rewriting.isGet = isEvents && isGet;
+  if (isEvents) {
+    rewriting.events = changetype<EventReader>(at + head + buffer);
+    initEventReader(rewriting.events, at + head + buffer + events);
+    rewriting.endpoint = at + head + buffer + events + block;
+  }
+  return rewriting;
+}
+
+/** Frees a rewriting. */
+export function freeRewriting(rewriting: Rewriting): void {
+  endUse(rewriting);
+  freeBuffer(rewriting.wire);
+  heap.free(changetype<usize>(rewriting));
+}
+
+/** Bytes that a rewriting holds now, beside its block, which is as small as the exchange's record. */
+export function rewritingBytes(rewriting: Rewriting, policy: Policy): u32 {
+  const rewriter = rewriting.rewriter;
+  const used = rewriter === null ? 0 : rewriterBytes(policy) + rewriterHeldBytes(rewriter);
+  return rewriting.wire.capacity + used;
+}
+
+/** The rewriter of the text at hand: a spare one of the guard, or a new one. */
+function rewriterOf(rewriting: Rewriting, policy: Policy): Rewriter {
+  const used = rewriting.rewriter;
+  if (used !== null) return used;
+  const guard = rewriting.guard;
+  let rewriter = guard.spareRewriter;
+  if (rewriter !== null) guard.spareRewriter = rewriter.nextSpare;
+  else rewriter = createRewriter(policy);
+  rewriter.isStrict = rewriting.isEvents;
+  rewriter.completesPrompt = rewriting.completesPrompt;
+  rewriting.rewriter = rewriter;
+  return rewriter;
+}
+
+/** The text has ended: its rewriter goes back to the guard, or is freed when the policy has changed since. */
+export function endUse(rewriting: Rewriting): void {
+  const rewriter = rewriting.rewriter;
+  if (rewriter === null) return;
+  rewriting.rewriter = null;
+  rewriting.removed += rewriter.removed;
+  rewriting.hidden += rewriter.hidden;
+  const guard = rewriting.guard;
+  if (rewriting.generation != guard.generation) {
+    freeRewriter(rewriter);
+    return;
+  }
+  beginText(rewriter);
+  rewriter.nextSpare = guard.spareRewriter;
+  guard.spareRewriter = rewriter;
+}
+
+/** Reads the next `bytes` bytes of the body at `address`; what may go out of it is added to `wire`. */
+export function rewritePiece(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
+  if (rewriting.isCut || rewriting.isOver) return;
+  if (rewriting.isEvents) readEvents(rewriting, policy, address, bytes);
+  else readTexts(rewriting, policy, address, bytes);
+}
+
+/** Says that the body has ended. */
+export function endRewriting(rewriting: Rewriting, policy: Policy): void {
+  if (rewriting.isCut || rewriting.isOver) return;
+  if (rewriting.isEvents) {
+    if (endEvents(rewriting.events)) endEvent(rewriting, policy);
+    return;
+  }
+  const rewriter = rewriting.rewriter;
+  if (rewriter !== null) {
+    if (!isTextEmpty(rewriter)) endText(rewriter);
+    settleText(rewriting, rewriter);
+  }
+  // Whoever waits for an answer must not get an empty body.
+  if (!rewriting.hasText && rewriting.hasDenied && !rewriting.isCut) {
+    writeError(rewriting.wire, Reason.ServerRequestDenied, 0, 0);
+  }
+}
+
+/** Whether the body may end here: with trailers there is no later moment to write to it. */
+export function isAtEnd(rewriting: Rewriting): bool {
+  const rewriter = rewriting.rewriter;
+  return rewriting.isOver || rewriting.isEvents || rewriter === null || isTextEmpty(rewriter);
+}
+
+// --- JSON: one text after the other. ---
+
+function readTexts(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
+  let read: u32 = 0;
+  while (read < bytes) {
+    const rewriter = rewriterOf(rewriting, policy);
+    read += rewrite(rewriter, policy, address + read, bytes - read);
+    settleText(rewriting, rewriter);
+    if (rewriting.isCut || rewriting.isOver) return;
+  }
+}
+
+/** After a step of the rewriter: what is ready goes out, and a text that is complete makes room for the next. */
+function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
+  if (rewriter.state == TextState.Cut) {
+    rewriting.isCut = true;
+    return;
+  }
+  if (isTextEmpty(rewriter)) {
+    // White space between two texts: a reader of lines waits for it, and it belongs to neither.
+    appendBytes(rewriting.wire, rewriter.out.at, rewriter.out.length);
+    endUse(rewriting);
+    return;
+  }
+  const ready = readyBytes(rewriter);
+  appendBytes(rewriting.wire, rewriter.out.at, ready);
+  if (ready != 0) rewriting.hasText = true;
+  if (rewriter.hasDenied) rewriting.hasDenied = true;
+  takeReady(rewriter, ready);
+  if (rewriter.state == TextState.Failed) rewriting.isOver = true;
+  if (rewriter.state != TextState.Open) endUse(rewriting);
+  // The offsets of a text are 32 bits wide.
+  else if (rewriter.copied > JSON_TEXT_BYTES_MAX) rewriting.isCut = true;
+}
+
+// --- Event streams (HTML standard, section 9.2). ---
+
+const LF: usize = memory.data<u8>([0x0a]);
+
+function readEvents(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
+  const events = rewriting.events;
+  openEvents(events, address, bytes);
+  while (!rewriting.isCut) {
+    switch (nextEvent(events)) {
+      case EventStep.NeedMore:
+        return;
+      case EventStep.Data:
+        readData(rewriting, policy, events.runAt, events.runBytes);
+        break;
+      case EventStep.DataLine:
+        readData(rewriting, policy, LF, 1);
+        break;
+      case EventStep.Comment:
+        // Inside an event it would end up in the middle of what is not written yet.
+        if (!rewriting.hasData && rewriting.dataBytes == 0) appendLiteral(rewriting.wire, ":\n\n");
+        break;
+      default:
+        endEvent(rewriting, policy);
+        break;
+    }
+  }
+}
+
+function readData(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
+  const rewriter = rewriterOf(rewriting, policy);
+  if (rewriting.isGet && rewriting.dataBytes < ENDPOINT_ROOM) {
+    memory.copy(rewriting.endpoint + rewriting.dataBytes, address, min(bytes, ENDPOINT_ROOM - rewriting.dataBytes));
+  }
+  if (bytes > policy.eventBytesMax - rewriting.dataBytes) {
+    rewriting.isCut = true;
+    return;
+  }
+  rewriting.dataBytes += bytes;
+  const read = rewriter.state == TextState.Complete ? 0 : rewrite(rewriter, policy, address, bytes);
+  // Behind the root value nothing but white space may stand.
+  if (rewriter.state == TextState.Complete && !isSpace(address + read, bytes - read)) spoilText(rewriter);
+  if (rewriter.state == TextState.Cut) rewriting.isCut = true;
+  else if (rewriter.state == TextState.Open)
+    writeData(rewriting, rewriter, wholeCharacters(rewriter, readyBytes(rewriter)));
+}
+
+function isSpace(address: usize, bytes: u32): bool {
+  for (let i: u32 = 0; i < bytes; i++) {
+    const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes, the caller's range.
+    if (byte != 0x20 && byte != 0x0a && byte != 0x0d && byte != 0x09) return false;
+  }
+  return true;
+}
+
+/** The event has ended: it goes out, or is left out. */
+function endEvent(rewriting: Rewriting, policy: Policy): void {
+  const events = rewriting.events;
+  if (!events.hasData || rewriting.dataBytes == 0) {
+    // A priming event, or one that only says where to resume.
+    if (events.hasId || events.hasRetry) {
+      writeFields(rewriting);
+      if (events.hasData) appendLiteral(rewriting.wire, "data: \n");
+      appendByte(rewriting.wire, 0x0a);
+    }
+  } else if (isEndpoint(rewriting)) {
+    writeFields(rewriting);
+    appendLiteral(rewriting.wire, "data: ");
+    appendBytes(rewriting.wire, rewriting.endpoint, rewriting.dataBytes);
+    appendLiteral(rewriting.wire, "\n\n");
+  } else if (isNamedEndpoint(events)) {
+    // No client reads a message under this name.
+    if (rewriting.hasData) rewriting.isCut = true;
+    rewriting.removed++;
+  } else {
+    const rewriter = rewriterOf(rewriting, policy);
+    endText(rewriter);
+    if (rewriter.state == TextState.Cut) {
+      rewriting.isCut = true;
+      return;
+    }
+    const ready = readyBytes(rewriter);
+    if (ready != 0 || rewriting.hasData) {
+      if (!rewriting.hasData) writeFields(rewriting);
+      const isLate = rewriting.hasData;
+      writeData(rewriting, rewriter, ready);
+      appendByte(rewriting.wire, 0x0a);
+      if (isLate) writeFields(rewriting);
+      appendByte(rewriting.wire, 0x0a);
+    }
+  }
+  endUse(rewriting);
+  rewriting.hasData = false;
+  rewriting.dataBytes = 0;
+}
+
+/** `event`, `id` and `retry`, as far as the event has them. */
+function writeFields(rewriting: Rewriting): void {
+  const events = rewriting.events;
+  const wire = rewriting.wire;
+  if (events.hasName) {
+    appendLiteral(wire, "event: ");
+    appendBytes(wire, events.nameAt, events.nameBytes);
+    appendByte(wire, 0x0a);
+  }
+  if (events.hasId) {
+    appendLiteral(wire, "id: ");
+    appendBytes(wire, events.idAt, events.idBytes);
+    appendByte(wire, 0x0a);
+  }
+  if (events.hasRetry) {
+    appendLiteral(wire, "retry: ");
+    appendBytes(wire, events.retryAt, events.retryBytes);
+    appendByte(wire, 0x0a);
+  }
+}
+
+/** Writes the first `bytes` bytes of the rewriter's output as a part of the one line of data. */
+function writeData(rewriting: Rewriting, rewriter: Rewriter, bytes: u32): void {
+  if (bytes == 0) return;
+  if (!rewriting.hasData) appendLiteral(rewriting.wire, "data: ");
+  rewriting.hasData = true;
+  writeLine(rewriting.wire, rewriter.out.at, bytes);
+  takeReady(rewriter, bytes);
+}
+
+/** `bytes`, or a little less, so that no character is cut: the rest of it is needed to see whether it must be escaped. */
+function wholeCharacters(rewriter: Rewriter, bytes: u32): u32 {
+  const at = rewriter.out.at;
+  let back: u32 = 0;
+  while (back < 3 && back < bytes) {
+    const byte = u32(load<u8>(at + bytes - back - 1)); // SAFETY: back < bytes <= the output's length.
+    back++;
+    if (byte >> 6 == 2) continue;
+    return byte >= 0xc0 ? bytes - back : bytes;
+  }
+  return bytes;
+}
+
+/**
+ * Appends JSON so that no reader finds a line end in it: between tokens they become spaces; inside strings what some readers take for one
+ * (U+007F to U+009F, U+2028, U+2029) becomes an escape.
+ */
+function writeLine(wire: Buffer, address: usize, bytes: u32): void {
+  const end = address + bytes;
+  let plain = address;
+  let at = address;
+  while (at < end) {
+    const byte = u32(load<u8>(at)); // SAFETY: at < end; sequences are whole, so their bytes lie before `end`.
+    let length: u32 = 0;
+    let point: u32 = 0;
+    if (byte == 0x0a || byte == 0x0d || byte == 0x7f) {
+      length = 1;
+      point = byte;
+    } else if (byte == 0xc2 && at + 1 < end && u32(load<u8>(at, 1)) < 0xa0) {
+      length = 2;
+      point = u32(load<u8>(at, 1));
+    } else if (byte == 0xe2 && at + 2 < end && u32(load<u8>(at, 1)) == 0x80 && (u32(load<u8>(at, 2)) | 1) == 0xa9) {
+      length = 3;
+      point = 0x2000 | (u32(load<u8>(at, 2)) & 0x3f);
+    }
+    if (length == 0) {
+      at++;
+      continue;
+    }
+    appendBytes(wire, plain, u32(at - plain));
+    if (point == 0x0a || point == 0x0d) appendByte(wire, 0x20);
+    else appendEscape(wire, point);
+    at += length;
+    plain = at;
+  }
+  appendBytes(wire, plain, u32(at - plain));
+}
+
+function appendEscape(wire: Buffer, point: u32): void {
+  appendLiteral(wire, "\\u");
+  for (let shift: i32 = 12; shift >= 0; shift -= 4) {
+    const digit = (point >> u32(shift)) & 15;
+    appendByte(wire, digit < 10 ? 0x30 + digit : 0x57 + digit);
+  }
+}
+
+function isNamedEndpoint(events: EventReader): bool {
+  return events.hasName && equalsLiteral(events.nameAt, events.nameBytes, "endpoint");
+}
+
+/** The first event of the HTTP+SSE transport says where the client is to POST. */
+function isEndpoint(rewriting: Rewriting): bool {
+  const events = rewriting.events;
+  if (!rewriting.isGet || !isNamedEndpoint(events)) return false;
+  const at = rewriting.endpoint;
+  const bytes = rewriting.dataBytes;
+  if (bytes > ENDPOINT_ROOM) return false;
+  for (let i: u32 = 0; i < bytes; i++) {
+    const byte = u32(load<u8>(at + i)); // SAFETY: i < bytes <= ENDPOINT_ROOM.
+    if (byte <= 0x20 || byte >= 0x7f) return false;
+  }
+  return (
+    startsWithLiteral(at, bytes, "/") ||
+    startsWithLiteral(at, bytes, "http://") ||
+    startsWithLiteral(at, bytes, "https://")
+  );
+}
+
+/** What was on its way is out. Its block goes too: most streams are silent most of the time. */
+export function emptyWire(rewriting: Rewriting): void {
+  freeBuffer(rewriting.wire);
+}
