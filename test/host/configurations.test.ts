@@ -135,11 +135,10 @@ describe("refused", () => {
       [withTools('"\\n":1'), 'found the unknown member "\\u000a"'],
       [withTools('"":1'), 'found the unknown member ""'],
       [withTools('"limits":{"body_byte":1}'), 'did you mean "body_bytes"?'],
-      [withTools('"limits":{"list_bytes":1}'), "limits.list_bytes: not in this version"],
       [withTools('"limits":[]'), "limits: found a list, expected an object"],
-      ...["rules", "identity", "audit", "token_exchange", "response_uris", "sampling", "elicitation", "roots"]
-        .concat("hidden_text")
-        .map((name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const),
+      ...["rules", "identity", "audit", "token_exchange"].map(
+        (name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const,
+      ),
       [withTools('"prompt_allowlist":"p"'), "prompt_allowlist: found the string"],
       [withTools('"prompt_allowlist":["p","\\u0070"]'), "prompt_allowlist[1]: found the same string a second time"],
       [withTools(`"prompt_allowlist":["${"n".repeat(257)}"]`), "expected a prompt name of 1 to 256 bytes"],
