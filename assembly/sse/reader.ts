@@ -1,5 +1,5 @@
-// The reader of event streams (HTML standard, section 9.2.6): bytes in, cut anywhere; runs of data, and the ends of events out. It
-// knows nothing of what the data means, stores none of it, and its state is constant in size.
+// The reader of event streams (HTML standard, section 9.2.6): bytes in, cut anywhere; runs of data, and the ends of
+// events out. It knows nothing of what the data means, stores none of it, and its state is constant in size.
 
 import { SSE_ID_BYTES_MAX, SSE_NAME_BYTES_MAX, SSE_RETRY_BYTES_MAX } from "../limits";
 import { equalsLiteral } from "../memory/bytes";

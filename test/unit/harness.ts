@@ -23,6 +23,10 @@ interface Exports extends Record<string, unknown> {
   heldBytes(): number;
   eventsAt(): number;
   eventsBytes(): number;
+  beginStream(logs: number): void;
+  feedStream(address: number, bytes: number): void;
+  endStream(): number;
+  isFenceWhole(): number;
   scanPlain(address: number, until: number): number;
   scanSpace(address: number, until: number): number;
   sipHash(address: number, bytes: number, tweak: number): bigint;
@@ -83,6 +87,27 @@ export interface Reading {
   events: TokenEvent[];
 }
 
+/** Names of the entries in the log of the reader of event streams, by number: its steps, and what is told with them. */
+export const STEPS = [
+  "need_more",
+  "data",
+  "data_line",
+  "comment",
+  "event_end",
+  "event",
+  "id",
+  "retry",
+  "stream_end",
+] as const;
+
+/** One entry of that log: `text` is Latin-1. For `data` from where to where; for `event_end` start is 1 with data. */
+export interface StreamStep {
+  step: (typeof STEPS)[number];
+  start: number;
+  end: number;
+  text: string;
+}
+
 export interface Bounds {
   depth: number;
   membersPerObject: number;
@@ -94,6 +119,9 @@ export const DEFAULT_BOUNDS: Bounds = { depth: 64, membersPerObject: 1024, openM
 
 /** Bytes behind each chunk that a reader must not look at: hostile ones, so that a look would show. */
 const HOSTILE = Buffer.from('"}]0123,:"tru\\u', "latin1");
+
+/** The same for a reader of lines. */
+const HOSTILE_LINES = Buffer.from("\n\r: \xef\xbb\xbfdata:x\n\n", "latin1");
 
 export class Harness {
   readonly exports: Exports;
@@ -139,6 +167,29 @@ export class Harness {
     );
   }
 
+  /** Reads an event stream, cut before each of `cuts`; each chunk stands at the same place. */
+  readStream(stream: Uint8Array, cuts: readonly number[] = []): StreamStep[] {
+    const { exports } = this;
+    const address = exports.allocate(stream.length + HOSTILE_LINES.length);
+    exports.beginStream(1);
+    let from = 0;
+    for (const to of [...cuts, stream.length]) {
+      const memory = Buffer.from(exports.memory.buffer);
+      memory.set(stream.subarray(from, to), address);
+      memory.set(HOSTILE_LINES, address + to - from);
+      exports.feedStream(address, to - from);
+      from = to;
+    }
+    exports.endStream();
+    exports.release(address);
+    if (exports.isFenceWhole() === 0) throw new Error("the reader has written behind its block");
+    return this.#log("latin1").map(({ kind, start, end, text }) => {
+      const step = STEPS[kind];
+      if (step === undefined) throw new Error(`unknown step ${kind}`);
+      return { step, start, end, text };
+    });
+  }
+
   /** Calls `use` with the address of a copy of `bytes` in the module's memory. */
   withBytes<T>(bytes: Uint8Array, use: (address: number, exports: Exports) => T): T {
     const address = this.exports.allocate(Math.max(bytes.length, 1));
@@ -149,24 +200,31 @@ export class Harness {
   }
 
   #events(): TokenEvent[] {
+    return this.#log("utf8").map(({ kind, start, end, text }) => {
+      const token = TOKENS[kind];
+      if (token === undefined) throw new Error("unknown token");
+      return { token, start, end, text };
+    });
+  }
+
+  /** What the module has written down since the text or the stream began. */
+  #log(encoding: "utf8" | "latin1"): { kind: number; start: number; end: number; text: string }[] {
     const { exports } = this;
     const memory = Buffer.from(exports.memory.buffer);
-    const events: TokenEvent[] = [];
+    const entries = [];
     let at = exports.eventsAt();
     const end = at + exports.eventsBytes();
     while (at < end) {
-      const token = TOKENS[memory.readUInt32LE(at)];
-      if (token === undefined) throw new Error("unknown token");
       const bytes = memory.readUInt32LE(at + 12);
-      events.push({
-        token,
+      entries.push({
+        kind: memory.readUInt32LE(at),
         start: memory.readUInt32LE(at + 4),
         end: memory.readUInt32LE(at + 8),
-        text: memory.toString("utf8", at + 16, at + 16 + bytes),
+        text: memory.toString(encoding, at + 16, at + 16 + bytes),
       });
       at += 16 + ((bytes + 3) & ~3);
     }
-    return events;
+    return entries;
   }
 }
 

@@ -1,4 +1,5 @@
-// The parts of the filter that tests look at from inside: the JSON reader with all its events, the scans and the hashes.
+// The parts of the filter that tests look at from inside: the JSON reader with all its events, the scans, the hashes,
+// and the reader of event streams with all its steps.
 // Compiled to build/harness.wasm with the options of the release build.
 
 // For the compiler, which is told to call it.
@@ -24,6 +25,15 @@ import {
 import { scanPlain as plain, scanSpace as space } from "../../../assembly/json/scan";
 import { sha256 as hash } from "../../../assembly/memory/sha256";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
+import {
+  EVENT_BLOCK_BYTES,
+  EventReader,
+  EventStep,
+  endEvents,
+  initEventReader,
+  nextEvent,
+  openEvents,
+} from "../../../assembly/sse/reader";
 
 const CAPTURE_BYTES: u32 = 4096;
 const EVENT_WORDS: u32 = 4;
@@ -100,10 +110,12 @@ export function feed(address: usize, bytes: u32): JsonError {
     inToken = token == Token.NeedMore;
     if (token == Token.NeedMore) return JsonError.None;
     if (token == Token.Failed) return at.error;
-    if (token == Token.Key) write(at, token, at.keyAt, at.textBytes);
-    else if (token == Token.String) write(at, token, textAt, min(at.textBytes, CAPTURE_BYTES));
-    else if (token == Token.Number) write(at, token, rawAt, min(at.rawBytes, CAPTURE_BYTES));
-    else write(at, token, 0, 0);
+    const from = at.tokenStart;
+    const to = at.tokenEnd;
+    if (token == Token.Key) write(token, from, to, at.keyAt, at.textBytes);
+    else if (token == Token.String) write(token, from, to, textAt, min(at.textBytes, CAPTURE_BYTES));
+    else if (token == Token.Number) write(token, from, to, rawAt, min(at.rawBytes, CAPTURE_BYTES));
+    else write(token, from, to, 0, 0);
   }
 }
 
@@ -132,12 +144,12 @@ export function eventsBytes(): u32 {
   return u32(eventsEnd - events);
 }
 
-function write(at: JsonReader, token: Token, text: usize, bytes: u32): void {
+function write(kind: u32, from: u32, to: u32, text: usize, bytes: u32): void {
   const needed = usize(EVENT_WORDS << 2) + ((bytes + 3) & ~3);
   if (eventsEnd + needed > events + eventsRoom) growEvents(needed);
-  store<u32>(eventsEnd, token);
-  store<u32>(eventsEnd, at.tokenStart, 4);
-  store<u32>(eventsEnd, at.tokenEnd, 8);
+  store<u32>(eventsEnd, kind);
+  store<u32>(eventsEnd, from, 4);
+  store<u32>(eventsEnd, to, 8);
   store<u32>(eventsEnd, bytes, 12);
   memory.copy(eventsEnd + (EVENT_WORDS << 2), text, bytes);
   eventsEnd += needed;
@@ -154,6 +166,76 @@ function growEvents(needed: usize): void {
   events = larger;
   eventsEnd = larger + used;
   eventsRoom = room;
+}
+
+// --- The reader of event streams. ---
+
+/** What stands in the log behind the steps: the fields of an event that has ended, and the end of the stream. */
+const enum Entry {
+  Name = 5,
+  Id,
+  Retry,
+  StreamEnd,
+}
+
+/** Bytes behind the reader's block that it must not touch, and what stands there: what could be a part of a value. */
+const FENCE_BYTES: u32 = 64;
+const FENCE: u8 = 0x61;
+
+const stream = changetype<EventReader>(heap.alloc(offsetof<EventReader>()));
+const streamBlock = heap.alloc(EVENT_BLOCK_BYTES + FENCE_BYTES);
+/** Offset in the stream of the chunk's first byte. */
+let streamOffset: u32 = 0;
+let logsSteps: bool = true;
+
+/** Begins an event stream. @param logs whether its steps are written down. */
+export function beginStream(logs: bool): void {
+  memory.fill(streamBlock, FENCE, EVENT_BLOCK_BYTES + FENCE_BYTES);
+  initEventReader(stream, streamBlock);
+  streamOffset = 0;
+  logsSteps = logs;
+  eventsEnd = events;
+}
+
+/** Reads a chunk; every step goes to the log, NeedMore too. For Data: its offsets in the stream, and its bytes. */
+export function feedStream(address: usize, bytes: u32): void {
+  openEvents(stream, address, bytes);
+  let step: EventStep;
+  do {
+    step = nextEvent(stream);
+    if (!logsSteps) continue;
+    if (step == EventStep.Data) {
+      const from = streamOffset + u32(stream.runAt - address);
+      write(step, from, from + stream.runBytes, stream.runAt, stream.runBytes);
+    } else if (step == EventStep.EventEnd) writeEventEnd(step);
+    else write(step, 0, 0, 0, 0);
+  } while (step != EventStep.NeedMore);
+  streamOffset += bytes;
+}
+
+/** Ends the stream; true when an event was pending, which is then in the log behind StreamEnd. */
+export function endStream(): bool {
+  const isPending = endEvents(stream);
+  write(Entry.StreamEnd, 0, 0, 0, 0);
+  if (isPending) writeEventEnd(EventStep.EventEnd);
+  return isPending;
+}
+
+/** Whether the reader has kept to its block. */
+export function isFenceWhole(): bool {
+  for (let i: u32 = 0; i < FENCE_BYTES; i++) {
+    // SAFETY: the block has FENCE_BYTES behind it.
+    if (load<u8>(streamBlock + EVENT_BLOCK_BYTES + i) != FENCE) return false;
+  }
+  return true;
+}
+
+/** An end of an event: its start says whether it had data; the other fields that it had follow. */
+function writeEventEnd(step: EventStep): void {
+  write(step, u32(stream.hasData), 0, 0, 0);
+  if (stream.hasName) write(Entry.Name, 0, 0, stream.nameAt, stream.nameBytes);
+  if (stream.hasId) write(Entry.Id, 0, 0, stream.idAt, stream.idBytes);
+  if (stream.hasRetry) write(Entry.Retry, 0, 0, stream.retryAt, stream.retryBytes);
 }
 
 export function scanPlain(address: usize, until: usize): usize {
