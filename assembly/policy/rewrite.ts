@@ -720,6 +720,7 @@ function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): void {
   if (rewriter.dropDepth != 0) {
     // Of a message that becomes an error the id is still wanted.
     if (frame.place == ServerPlace.Message && rewriter.member == ServerMember.Id) noteId(rewriter, token);
+    if (frame.place == ServerPlace.Message && rewriter.member == ServerMember.Jsonrpc) noteVersion(rewriter, token);
     rewriter.member = ServerMember.Unknown;
     return;
   }
@@ -740,7 +741,7 @@ function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): void {
       noteId(rewriter, token);
       break;
     case ServerMember.Jsonrpc:
-      rewriter.isJsonrpcGood = isText && equalsLiteral(rewriter.text, reader.textBytes, "2.0");
+      noteVersion(rewriter, token);
       break;
     case ServerMember.Method:
       noteMethod(rewriter, policy, frame, token);
@@ -808,6 +809,11 @@ function noteElementScalar(rewriter: Rewriter, policy: Policy, list: Frame, toke
     list.isInElement = false;
     rewriter.removed++;
   }
+}
+
+function noteVersion(rewriter: Rewriter, token: Token): void {
+  const bytes = rewriter.reader.textBytes;
+  rewriter.isJsonrpcGood = token == Token.String && equalsLiteral(rewriter.text, bytes, "2.0");
 }
 
 function noteId(rewriter: Rewriter, token: Token): void {
@@ -1199,7 +1205,9 @@ function endMessage(rewriter: Rewriter, policy: Policy, frame: Frame): void {
   if (rewriter.discarded != Reason.None) {
     rewriter.dropDepth = 0;
     rewriter.copied = reader.tokenEnd;
-    replaceMessage(rewriter, rewriter.discarded);
+    // Without a version it is no message of an event stream, whatever is in it.
+    if (rewriter.isStrict && !rewriter.isJsonrpcGood) dropMessage(rewriter, frame);
+    else replaceMessage(rewriter, rewriter.discarded);
     return;
   }
   if (frame.hasMethod) {
