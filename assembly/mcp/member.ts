@@ -1,10 +1,8 @@
-// The members of a message that have a meaning to MCP, object by object, and the names that are near to one of them.
-//
-// A near name differs in its bytes and is equal once letter case, Unicode folding to ASCII (U+017F to s, U+212A to k) and
-// surrounding white space and controls are taken away. Readers that fold would take it for the member itself, ours would
-// not: such a message has two readings and is refused.
+// The members of a client's message that have a meaning to MCP, object by object, and the names that are near to one of them:
+// a message with one of those has two readings and is refused.
 
-import { asciiLower, equalsLiteral, Literal, literalByte, literalBytes } from "../memory/bytes";
+import { Literal } from "../memory/bytes";
+import { Likeness, likenessOf } from "./likeness";
 
 /** The objects of a message in which member names are looked at. */
 export const enum Place {
@@ -160,31 +158,7 @@ function notificationsMember(address: usize, bytes: u32): Member {
 /** `found` when it is already decided, else `member` when the name is `text`, `Near` when it is near to it. */
 function match(found: Member, address: usize, bytes: u32, text: Literal, member: Member): Member {
   if (found != Member.Unknown) return found;
-  // Nothing that is near is shorter than the name itself: folding and trimming only take bytes away.
-  if (bytes < literalBytes(text)) return Member.Unknown;
-  if (equalsLiteral(address, bytes, text)) return member;
-  return isNear(address, bytes, text) ? Member.Near : Member.Unknown;
-}
-
-/** Whether the range equals `text` after folding both. */
-export function isNear(address: usize, bytes: u32, text: Literal): bool {
-  let at = address;
-  let end = address + bytes;
-  // SAFETY: all loads stand between address and address + bytes.
-  while (at < end && u32(load<u8>(at)) <= 0x20) at++;
-  while (end > at && u32(load<u8>(end - 1)) <= 0x20) end--;
-  const wanted = literalBytes(text);
-  for (let i: u32 = 0; i < wanted; i++) {
-    if (at >= end) return false;
-    let byte = u32(load<u8>(at++));
-    if (byte == 0xc5 && at < end && u32(load<u8>(at)) == 0xbf) {
-      byte = 0x73; // U+017F, long s
-      at += 1;
-    } else if (byte == 0xe2 && at + 1 < end && u32(load<u8>(at)) == 0x84 && u32(load<u8>(at + 1)) == 0xaa) {
-      byte = 0x6b; // U+212A, Kelvin sign
-      at += 2;
-    }
-    if (asciiLower(byte) != asciiLower(literalByte(text, i))) return false;
-  }
-  return at == end;
+  const likeness = likenessOf(address, bytes, text);
+  if (likeness == Likeness.Same) return member;
+  return likeness == Likeness.Near ? Member.Near : Member.Unknown;
 }

@@ -1,71 +1,10 @@
-// The members of what a server sends in which names, URIs and lists stand (docs/responses.md), object by object, and the names
-// that are near to one of them.
+// The members of what a server sends in which names, URIs and lists stand (docs/responses.md), object by object, and the
+// names that are near to one of them.
 
-import { equalsLiteral, Literal, literalBytes } from "../memory/bytes";
+import { Literal } from "../memory/bytes";
 import { hasUnseen, withoutHidden, withoutHiddenAt } from "../memory/hidden";
-import { isNear } from "./member";
-
-/** The containers of a server's message that are looked into. */
-export const enum ServerPlace {
-  /** Nothing in it matters. */
-  None,
-  /** Left out, or replaced when it ends. */
-  Dropped,
-  /** Inside an element: only whether a member name hides something. */
-  Inside,
-
-  // Objects.
-  Message,
-  /** `result`, `params`, `result.result`. */
-  Result,
-  Error,
-  ErrorData,
-  Completion,
-  ServerInfo,
-  PromptMessage,
-  Tool,
-  ToolMeta,
-  ToolUi,
-  Prompt,
-  Resource,
-  Template,
-  Task,
-  Contents,
-  Block,
-  Icon,
-  Elicitation,
-  InputRequest,
-
-  // Containers whose elements stay or go, one by one. From here on; see `isRebuilt`.
-  Batch,
-  InputRequests,
-  Tools,
-  Prompts,
-  Resources,
-  Templates,
-  Tasks,
-  ContentsList,
-  Values,
-  Blocks,
-  Icons,
-  PromptMessages,
-  Elicitations,
-}
-
-/** Whether the elements of a container are kept or dropped one by one. */
-export function isRebuilt(place: ServerPlace): bool {
-  return place >= ServerPlace.Batch && place <= ServerPlace.Elicitations;
-}
-
-/** Whether a container is an element of a list of announcements, in which no text may hide. */
-export function isAnnouncement(place: ServerPlace): bool {
-  return (
-    place == ServerPlace.Tool ||
-    place == ServerPlace.Prompt ||
-    place == ServerPlace.Resource ||
-    place == ServerPlace.Template
-  );
-}
+import { Likeness, likenessOf } from "./likeness";
+import { ServerPlace } from "./server-place";
 
 export const enum ServerMember {
   Unknown,
@@ -207,44 +146,7 @@ function resultMember(address: usize, bytes: u32): ServerMember {
 /** `found` when it is already decided, else `member` when the name is `text`, `Near` when it is near to it. */
 function match(found: ServerMember, address: usize, bytes: u32, text: Literal, member: ServerMember): ServerMember {
   if (found != ServerMember.Unknown) return found;
-  if (bytes < literalBytes(text)) return ServerMember.Unknown;
-  if (equalsLiteral(address, bytes, text)) return member;
-  return isNear(address, bytes, text) ? ServerMember.Near : ServerMember.Unknown;
-}
-
-/** What a server may ask or tell by itself, by what opens it. */
-export const enum ServerCall {
-  /** No method of ours: `method_allowlist` decides. */
-  Other,
-  Open,
-  Sampling,
-  Elicitation,
-  Roots,
-  Task,
-  /** notifications/resources/updated: `params.uri`. */
-  ResourceUpdated,
-}
-
-/** The call whose method stands at `address`, compared byte for byte. */
-export function serverCallOf(address: usize, bytes: u32): ServerCall {
-  if (equalsLiteral(address, bytes, "ping")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "sampling/createMessage")) return ServerCall.Sampling;
-  if (equalsLiteral(address, bytes, "elicitation/create")) return ServerCall.Elicitation;
-  if (equalsLiteral(address, bytes, "roots/list")) return ServerCall.Roots;
-  if (equalsLiteral(address, bytes, "notifications/cancelled")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/progress")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/message")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/tools/list_changed")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/prompts/list_changed")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/resources/list_changed")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/resources/updated")) return ServerCall.ResourceUpdated;
-  if (equalsLiteral(address, bytes, "notifications/elicitation/complete")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/subscriptions/acknowledged")) return ServerCall.Open;
-  if (equalsLiteral(address, bytes, "notifications/tasks")) return ServerCall.Task;
-  if (equalsLiteral(address, bytes, "notifications/tasks/status")) return ServerCall.Task;
-  if (equalsLiteral(address, bytes, "tasks/get")) return ServerCall.Task;
-  if (equalsLiteral(address, bytes, "tasks/result")) return ServerCall.Task;
-  if (equalsLiteral(address, bytes, "tasks/list")) return ServerCall.Task;
-  if (equalsLiteral(address, bytes, "tasks/cancel")) return ServerCall.Task;
-  return ServerCall.Other;
+  const likeness = likenessOf(address, bytes, text);
+  if (likeness == Likeness.Same) return member;
+  return likeness == Likeness.Near ? ServerMember.Near : ServerMember.Unknown;
 }

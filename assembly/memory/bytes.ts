@@ -43,6 +43,15 @@ export function equalsLiteralIgnoringCase(address: usize, bytes: u32, text: Lite
   return true;
 }
 
+/** Whether `text` stands anywhere in the range, compared as in `equalsLiteralIgnoringCase`. */
+export function containsLiteralIgnoringCase(address: usize, bytes: u32, text: Literal): bool {
+  const wanted = literalBytes(text);
+  for (let from: u32 = 0; from + wanted <= bytes; from++) {
+    if (equalsLiteralIgnoringCase(address + from, wanted, text)) return true;
+  }
+  return false;
+}
+
 /** Whether two ranges of the same length hold the same bytes. */
 export function equalBytes(left: usize, right: usize, bytes: u32): bool {
   return memory.compare(left, right, bytes) == 0;

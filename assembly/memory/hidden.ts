@@ -25,6 +25,12 @@ export function isHiddenPoint(point: u32): bool {
   return (point >= 0xe0000 && point <= 0xe007f) || (point >= 0xe0100 && point <= 0xe01ef);
 }
 
+/** White space beyond U+00A0 (Unicode property White_Space), which `trim` and `strip` of many languages take away. */
+export function isWideBlank(point: u32): bool {
+  if (point >= 0x2000 && point <= 0x200a) return true;
+  return point == 0x1680 || point == 0x2028 || point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000;
+}
+
 /** Bytes of the character that `pointAt` has read. */
 let pointBytes: u32 = 0;
 
@@ -53,10 +59,9 @@ export function hasHidden(address: usize, bytes: u32): bool {
 
 /** Whether a character of a name is one that a reader may not see or take away: hidden, a joiner, or white space beyond ASCII. */
 function isUnseenInName(point: u32): bool {
-  if (isHiddenPoint(point)) return true;
-  if (point == 0xa0 || point == 0x1680 || (point >= 0x2000 && point <= 0x200d)) return true;
-  if (point == 0x2028 || point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000) return true;
-  return point == 0xfe0e || point == 0xfe0f;
+  if (isHiddenPoint(point) || isWideBlank(point) || point == 0xa0) return true;
+  // The joiners, and the variation selectors.
+  return point == 0x200c || point == 0x200d || (point >= 0xfe00 && point <= 0xfe0f);
 }
 
 /** Whether a well-formed name has such a character. */

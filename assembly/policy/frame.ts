@@ -1,7 +1,8 @@
 // One open container of a server's message, as the rewriter sees it: what it is, where in the output it began, and what has been
 // decided about it.
 
-import { ServerCall, ServerPlace } from "../mcp/server-member";
+import { ServerCall } from "../mcp/server-call";
+import { ServerPlace } from "../mcp/server-place";
 
 /** What has been decided about an element. */
 export const enum Judged {

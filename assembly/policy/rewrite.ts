@@ -22,15 +22,10 @@ import {
   Token,
 } from "../json/reader";
 import { DEPTH_MAX, ID_BYTES_MAX, METHOD_BYTES_MAX, NAME_BYTES_MAX, STAGED_BYTES, URI_BYTES_MAX } from "../limits";
-import {
-  isAnnouncement,
-  isRebuilt,
-  ServerCall,
-  ServerMember,
-  ServerPlace,
-  serverCallOf,
-  serverMemberOf,
-} from "../mcp/server-member";
+import { ServerCall, serverCallOf } from "../mcp/server-call";
+import { ServerMember, serverMemberOf } from "../mcp/server-member";
+import { isAnnouncement, isNamed, isRebuilt, ServerPlace } from "../mcp/server-place";
+import { placeIn } from "../mcp/server-shape";
 import {
   appendByte,
   appendBytes,
@@ -98,7 +93,7 @@ export class Rewriter {
   idBytes: u32;
 
   state: TextState;
-  /** Why the text failed. */
+  /** Why the text failed, or must be cut. */
   failure: Reason;
   /** Whether a part of the text has gone out. */
   hasGone: bool;
@@ -249,7 +244,7 @@ export function rewrite(rewriter: Rewriter, policy: Policy, address: usize, byte
     noteToken(rewriter, policy, token);
     if (rewriter.state != TextState.Open) return bytes;
     if (reader.depth == 0 && token != Token.ObjectStart && token != Token.ArrayStart) {
-      completeText(rewriter);
+      rewriter.state = TextState.Complete;
       return u32(reader.cursor - address);
     }
   }
@@ -262,12 +257,9 @@ export function endText(rewriter: Rewriter): void {
     fail(rewriter, Reason.ResponseInvalid);
     return;
   }
-  // A number at the root ends with the text; all of it has been copied.
-  if (rewriter.isStrict) {
-    rewriter.out.length = 0;
-    rewriter.removed++;
-  }
-  completeText(rewriter);
+  // A number at the root ends with the text; of a body all of it has been copied.
+  if (rewriter.isStrict) rewriter.removed++;
+  rewriter.state = TextState.Complete;
 }
 
 /** Says that something but white space follows a text that was complete: it was not one text. */
@@ -336,6 +328,7 @@ function enter(rewriter: Rewriter, policy: Policy, isObject: bool): void {
   const frame = frameAt(rewriter, depth);
   const place = placeOf(rewriter, parent, isObject);
   const isElement = depth > 1 && isRebuilt(parent.place) && rewriter.dropDepth == 0;
+  if (depth == 1 && rewriter.isStrict) rewriter.copied = reader.tokenStart; // see endChunk
   if (isElement) {
     beginElement(rewriter, parent, reader.tokenStart);
   } else {
@@ -406,126 +399,13 @@ function placeOf(rewriter: Rewriter, parent: Frame, isObject: bool): ServerPlace
   if (rewriter.dropDepth != 0) return ServerPlace.None;
   if (rewriter.reader.depth == 1) return isObject ? ServerPlace.Message : ServerPlace.Batch;
   // A value that is not copied is left out with all that is in it, unless it is the list that was expected there.
-  const place = expected(rewriter, parent, isObject);
+  const place = placeIn(parent.place, rewriter.member, isObject);
   if (place != ServerPlace.None) return place;
   // No client reads lists of lists as messages, but foreign JSON may have them.
   if (parent.place == ServerPlace.Batch && !rewriter.isStrict) return ServerPlace.Batch;
   if (isRebuilt(parent.place)) return ServerPlace.Dropped;
   if (rewriter.instead == Instead.EmptyList || rewriter.instead == Instead.Private) return ServerPlace.Dropped;
   return rewriter.insideDepth != 0 ? ServerPlace.Inside : ServerPlace.None;
-}
-
-/** The place of a container that stands where one is looked into; None anywhere else, and for the wrong kind. */
-function expected(rewriter: Rewriter, parent: Frame, isObject: bool): ServerPlace {
-  switch (parent.place) {
-    case ServerPlace.Message:
-      if (!isObject) return ServerPlace.None;
-      if (rewriter.member == ServerMember.Params || rewriter.member == ServerMember.Result) return ServerPlace.Result;
-      return rewriter.member == ServerMember.Error ? ServerPlace.Error : ServerPlace.None;
-    case ServerPlace.InputRequest:
-      return isObject && rewriter.member == ServerMember.Params ? ServerPlace.Result : ServerPlace.None;
-    case ServerPlace.Result:
-      return isObject ? objectInResult(rewriter.member) : listInResult(rewriter.member);
-    case ServerPlace.Error:
-      return isObject && rewriter.member == ServerMember.Data ? ServerPlace.ErrorData : ServerPlace.None;
-    case ServerPlace.ErrorData:
-      return !isObject && rewriter.member == ServerMember.Elicitations ? ServerPlace.Elicitations : ServerPlace.None;
-    case ServerPlace.Completion:
-      return !isObject && rewriter.member == ServerMember.Values ? ServerPlace.Values : ServerPlace.None;
-    case ServerPlace.PromptMessages:
-      return isObject ? ServerPlace.PromptMessage : ServerPlace.None;
-    case ServerPlace.PromptMessage:
-      if (rewriter.member != ServerMember.Content) return ServerPlace.None;
-      return isObject ? ServerPlace.Block : ServerPlace.Blocks;
-    case ServerPlace.ServerInfo:
-    case ServerPlace.Prompt:
-    case ServerPlace.Resource:
-    case ServerPlace.Template:
-    case ServerPlace.Block:
-      return !isObject && rewriter.member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
-    case ServerPlace.Tool:
-      if (rewriter.member == ServerMember.Meta) return isObject ? ServerPlace.ToolMeta : ServerPlace.None;
-      return !isObject && rewriter.member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
-    case ServerPlace.ToolMeta:
-      return isObject && rewriter.member == ServerMember.Ui ? ServerPlace.ToolUi : ServerPlace.None;
-    default:
-      return isObject ? elementOf(parent.place) : ServerPlace.None;
-  }
-}
-
-function objectInResult(member: ServerMember): ServerPlace {
-  switch (member) {
-    case ServerMember.Completion:
-      return ServerPlace.Completion;
-    case ServerMember.Content:
-      return ServerPlace.Block;
-    case ServerMember.InputRequests:
-      return ServerPlace.InputRequests;
-    case ServerMember.ServerInfo:
-      return ServerPlace.ServerInfo;
-    case ServerMember.Result:
-      return ServerPlace.Result;
-    default:
-      return ServerPlace.None;
-  }
-}
-
-function listInResult(member: ServerMember): ServerPlace {
-  switch (member) {
-    case ServerMember.Tools:
-      return ServerPlace.Tools;
-    case ServerMember.Prompts:
-      return ServerPlace.Prompts;
-    case ServerMember.Resources:
-      return ServerPlace.Resources;
-    case ServerMember.Templates:
-      return ServerPlace.Templates;
-    case ServerMember.Tasks:
-      return ServerPlace.Tasks;
-    case ServerMember.Contents:
-      return ServerPlace.ContentsList;
-    case ServerMember.Content:
-      return ServerPlace.Blocks;
-    case ServerMember.Messages:
-      return ServerPlace.PromptMessages;
-    default:
-      return ServerPlace.None;
-  }
-}
-
-/** What the objects in a list are. */
-function elementOf(list: ServerPlace): ServerPlace {
-  switch (list) {
-    case ServerPlace.Batch:
-      return ServerPlace.Message;
-    case ServerPlace.InputRequests:
-      return ServerPlace.InputRequest;
-    case ServerPlace.Tools:
-      return ServerPlace.Tool;
-    case ServerPlace.Prompts:
-      return ServerPlace.Prompt;
-    case ServerPlace.Resources:
-      return ServerPlace.Resource;
-    case ServerPlace.Templates:
-      return ServerPlace.Template;
-    case ServerPlace.Tasks:
-      return ServerPlace.Task;
-    case ServerPlace.ContentsList:
-      return ServerPlace.Contents;
-    case ServerPlace.Blocks:
-      return ServerPlace.Block;
-    case ServerPlace.Icons:
-      return ServerPlace.Icon;
-    case ServerPlace.Elicitations:
-      return ServerPlace.Elicitation;
-    default:
-      return ServerPlace.None;
-  }
-}
-
-/** Whether the elements of a list have names, each of which may stand there once. */
-function isNamed(place: ServerPlace): bool {
-  return place == ServerPlace.Tools || place == ServerPlace.Prompts;
 }
 
 /** Out of the container that has just ended. */
@@ -778,10 +658,8 @@ function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): void {
 
 /** The whole text is a string, a number or a word: no message. */
 function noteRootScalar(rewriter: Rewriter): void {
-  copyTo(rewriter, rewriter.reader.tokenEnd);
-  if (!rewriter.isStrict) return;
-  rewriter.out.length = 0;
-  rewriter.removed++;
+  if (rewriter.isStrict) rewriter.removed++;
+  else copyTo(rewriter, rewriter.reader.tokenEnd);
 }
 
 /** An element that is no object: strings stay in a list of values, and nothing anywhere else. */
@@ -1186,7 +1064,7 @@ function discard(rewriter: Rewriter, reason: Reason): void {
     fail(rewriter, reason);
     return;
   }
-  if (!truncate(rewriter, frame.at)) return;
+  if (!truncate(rewriter, frame.at, reason)) return;
   rewriter.discarded = reason;
   rewriter.insideDepth = 0;
   rewriter.holdAt = NO_HOLD;
@@ -1348,11 +1226,16 @@ function copyTo(rewriter: Rewriter, offset: u32): void {
 function endChunk(rewriter: Rewriter, bytes: u32): void {
   const reader = rewriter.reader;
   const end = reader.chunkOffset + bytes;
+  if (rewriter.isStrict && reader.depth == 0) {
+    // White space, or a root that is no message, however long it is: nothing of it goes out.
+    rewriter.copied = end;
+    return;
+  }
   if (rewriter.dropDepth == 0 && reader.depth != 0 && liveDepth(rewriter) == reader.depth) {
     const frame = frameAt(rewriter, reader.depth);
     if (isRebuilt(frame.place) && !frame.isInElement) {
-      // Separators, or the first part of an element.
-      if (!isInsideToken(reader)) {
+      // Separators, what is no object in an event's list of messages, or the first part of an element.
+      if (!isInsideToken(reader) || (frame.place == ServerPlace.Batch && rewriter.isStrict)) {
         rewriter.copied = end;
         return;
       }
@@ -1367,17 +1250,15 @@ function endChunk(rewriter: Rewriter, bytes: u32): void {
   copyTo(rewriter, end);
 }
 
-function completeText(rewriter: Rewriter): void {
-  rewriter.state = TextState.Complete;
-}
-
 /** Where in the output the first container begins that is not decided. */
 function heldFrom(rewriter: Rewriter): u32 {
   const depth = liveDepth(rewriter);
   for (let level: u32 = 1; level <= depth; level++) {
     const frame = frameAt(rewriter, level);
     if (frame.at != GONE && isHeld(rewriter, frame)) return min(frame.at, rewriter.holdAt);
-    if (isRebuilt(frame.place) && frame.isInElement && level == depth && frame.elementAt != GONE) {
+    // What is no object in a list of messages stays without being judged.
+    const isJudged = isRebuilt(frame.place) && frame.place != ServerPlace.Batch;
+    if (isJudged && frame.isInElement && level == depth && frame.elementAt != GONE) {
       return min(frame.elementAt, rewriter.holdAt);
     }
   }
@@ -1424,8 +1305,7 @@ function boundHeld(rewriter: Rewriter, policy: Policy): void {
       return;
     }
   }
-  if (frameAt(rewriter, rewriter.messageDepth).at == GONE) fail(rewriter, Reason.ResponseTooLarge);
-  else discard(rewriter, Reason.ResponseTooLarge);
+  discard(rewriter, Reason.ResponseTooLarge);
 }
 
 /** The list is too large to be held: what stays of it so far goes out. */
@@ -1459,10 +1339,10 @@ function startFlowing(rewriter: Rewriter, list: Frame): void {
 }
 
 /** Takes the output back to `at`. False, and the text is cut, when that has gone out. */
-function truncate(rewriter: Rewriter, at: u32): bool {
+function truncate(rewriter: Rewriter, at: u32, reason: Reason = Reason.ResponseInvalid): bool {
   if (at == GONE) {
     rewriter.state = TextState.Cut;
-    rewriter.failure = Reason.ResponseInvalid;
+    rewriter.failure = reason;
     return false;
   }
   rewriter.out.length = at;

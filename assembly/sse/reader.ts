@@ -130,10 +130,13 @@ export function nextEvent(reader: EventReader): EventStep {
   return EventStep.NeedMore;
 }
 
-/** Says that the stream has ended; true when an event is pending that no empty line has ended. */
+/**
+ * Says that the stream has ended; true when an event is pending that no empty line has ended. Of a line that has no end only
+ * data counts: a part of an id would let a client resume somewhere else.
+ */
 export function endEvents(reader: EventReader): bool {
   if (reader.isOver) clearEvent(reader);
-  endLine(reader);
+  if (reader.state == State.Name) nameField(reader);
   return reader.isPending;
 }
 

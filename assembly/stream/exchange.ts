@@ -52,8 +52,8 @@ export class Exchange {
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
 
-  /** Of the request: POST, GET, and a completion for an argument of a prompt. */
-  isPost: bool;
+  /** Of the request: whether its answer is read as messages whatever its type, GET, and a completion for an argument of a prompt. */
+  wantsMessages: bool;
   isGet: bool;
   completesPrompt: bool;
   /** While a response body is read; and what it holds, as accounted to the guard. */

@@ -14,6 +14,7 @@ import {
 import { Mirror, noteMethod, noteName, noteVersion } from "../mcp/mirror";
 import {
   asciiLower,
+  containsLiteralIgnoringCase,
   equalBytes,
   equalsLiteral,
   equalsLiteralIgnoringCase,
@@ -34,6 +35,7 @@ let isJson: bool = false;
 let isEncoded: bool = false;
 let hasLength: bool = false;
 let length: u64 = 0;
+let acceptsEvents: bool = false;
 
 // The headers in which a modern request repeats its body: how often each stood there, and its last value.
 let versions: u32 = 0;
@@ -66,6 +68,7 @@ export function readHead(): bool {
   isEncoded = false;
   hasLength = false;
   length = 0;
+  acceptsEvents = false;
   requestIdBytes = 0;
   versions = 0;
   methods = 0;
@@ -80,6 +83,14 @@ export function readHead(): bool {
 /** The HTTP method. */
 export function headMethod(): HttpMethod {
   return method;
+}
+
+/**
+ * Whether the client will read the answer as messages, whatever media type it has: the answer to a POST, and the stream
+ * that a GET opens (MCP Streamable HTTP). Real clients look at the type of the one and not of the other.
+ */
+export function wantsMessages(): bool {
+  return method == HttpMethod.Post || (method == HttpMethod.Get && acceptsEvents);
 }
 
 /**
@@ -191,6 +202,11 @@ function noteHeader(): void {
       } else if (nameIs(":protocol")) {
         isUpgrade = true; // Extended CONNECT (RFC 8441 section 4).
       }
+      break;
+    case 0x61: // a
+      // RFC 9110 section 12.5.1. Found anywhere in the value, so no way of writing the list hides it.
+      if (nameIs("accept") && containsLiteralIgnoringCase(valueAt, valueBytes, "text/event-stream"))
+        acceptsEvents = true;
       break;
     case 0x63: // c
       if (nameIs("content-type")) {

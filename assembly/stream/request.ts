@@ -30,6 +30,7 @@ import {
   requestIdBytes as headRequestIdBytes,
   isUnguarded,
   readHead,
+  wantsMessages,
 } from "./head";
 import { hold, letGo } from "./held";
 import { Inspection } from "./inspection";
@@ -48,7 +49,7 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   noteRequestId(exchange);
   if (asksForUpgrade()) return declineHeaders(exchange, policy, Reason.HttpUpgrade);
   if (isUnguarded(policy)) return pass(exchange, Decision.Unguarded);
-  exchange.isPost = headMethod() == HttpMethod.Post;
+  exchange.wantsMessages = wantsMessages();
   exchange.isGet = headMethod() == HttpMethod.Get;
   let reason = checkSource(policy);
   if (reason == Reason.None) reason = checkHead(policy, endOfStream);

@@ -58,7 +58,7 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
   if (policy === null || isStale || !readBody(rewriting, policy, bytes)) return cut(exchange, bytes, Reason.Internal);
   if (endOfStream) endRewriting(rewriting, policy);
   if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
-  if (rewriting.isCut) return cut(exchange, bytes, Reason.ResponseInvalid);
+  if (rewriting.cut != Reason.None) return cut(exchange, bytes, rewriting.cut);
   const isWritten = replaceBuffer(BufferId.ResponseBody, bytes, rewriting.wire.at, rewriting.wire.length);
   emptyWire(rewriting);
   if (!isWritten) return cut(exchange, bytes, Reason.Internal);
@@ -108,7 +108,7 @@ function isGuarded(exchange: Exchange, policy: Policy): bool {
 function beginResponse(exchange: Exchange, policy: Policy): Reason {
   if (!readResponseHead()) return Reason.Internal;
   if (responseMedia == Media.Other) {
-    return exchange.isPost && responseStatus < CLIENT_ERROR ? Reason.ResponseType : Reason.None;
+    return exchange.wantsMessages && responseStatus < CLIENT_ERROR ? Reason.ResponseType : Reason.None;
   }
   if (isResponseEncoded) return Reason.ResponseEncoded;
   if (!removeHeaders()) return Reason.Internal;

@@ -53,8 +53,8 @@ export class Rewriting {
   /** Elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;
-  /** Whether the stream must be cut. */
-  isCut: bool;
+  /** Why the stream must be cut; None while it must not. */
+  cut: Reason;
   /** JSON bodies: a text was not acceptable, and nothing follows it. */
   isOver: bool;
   /** JSON bodies: whether a text has gone out, and whether a call was left out. */
@@ -139,14 +139,14 @@ export function endUse(rewriting: Rewriting): void {
 
 /** Reads the next `bytes` bytes of the body at `address`; what may go out of it is added to `wire`. */
 export function rewritePiece(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
-  if (rewriting.isCut || rewriting.isOver) return;
+  if (rewriting.cut != Reason.None || rewriting.isOver) return;
   if (rewriting.isEvents) readEvents(rewriting, policy, address, bytes);
   else readTexts(rewriting, policy, address, bytes);
 }
 
 /** Says that the body has ended. */
 export function endRewriting(rewriting: Rewriting, policy: Policy): void {
-  if (rewriting.isCut || rewriting.isOver) return;
+  if (rewriting.cut != Reason.None || rewriting.isOver) return;
   if (rewriting.isEvents) {
     if (endEvents(rewriting.events)) endEvent(rewriting, policy);
     return;
@@ -157,7 +157,7 @@ export function endRewriting(rewriting: Rewriting, policy: Policy): void {
     settleText(rewriting, rewriter);
   }
   // Whoever waits for an answer must not get an empty body.
-  if (!rewriting.hasText && rewriting.hasDenied && !rewriting.isCut) {
+  if (!rewriting.hasText && rewriting.hasDenied && rewriting.cut == Reason.None) {
     writeError(rewriting.wire, Reason.ServerRequestDenied, 0, 0);
   }
 }
@@ -176,14 +176,14 @@ function readTexts(rewriting: Rewriting, policy: Policy, address: usize, bytes: 
     const rewriter = rewriterOf(rewriting, policy);
     read += rewrite(rewriter, policy, address + read, bytes - read);
     settleText(rewriting, rewriter);
-    if (rewriting.isCut || rewriting.isOver) return;
+    if (rewriting.cut != Reason.None || rewriting.isOver) return;
   }
 }
 
 /** After a step of the rewriter: what is ready goes out, and a text that is complete makes room for the next. */
 function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
   if (rewriter.state == TextState.Cut) {
-    rewriting.isCut = true;
+    rewriting.cut = rewriter.failure;
     return;
   }
   if (isTextEmpty(rewriter)) {
@@ -200,7 +200,7 @@ function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
   if (rewriter.state == TextState.Failed) rewriting.isOver = true;
   if (rewriter.state != TextState.Open) endUse(rewriting);
   // The offsets of a text are 32 bits wide.
-  else if (rewriter.copied > JSON_TEXT_BYTES_MAX) rewriting.isCut = true;
+  else if (rewriter.copied > JSON_TEXT_BYTES_MAX) rewriting.cut = Reason.ResponseTooLarge;
 }
 
 // --- Event streams (HTML standard, section 9.2). ---
@@ -210,7 +210,7 @@ const LF: usize = memory.data<u8>([0x0a]);
 function readEvents(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
   const events = rewriting.events;
   openEvents(events, address, bytes);
-  while (!rewriting.isCut) {
+  while (rewriting.cut == Reason.None) {
     switch (nextEvent(events)) {
       case EventStep.NeedMore:
         return;
@@ -237,14 +237,14 @@ function readData(rewriting: Rewriting, policy: Policy, address: usize, bytes: u
     memory.copy(rewriting.endpoint + rewriting.dataBytes, address, min(bytes, ENDPOINT_ROOM - rewriting.dataBytes));
   }
   if (bytes > policy.eventBytesMax - rewriting.dataBytes) {
-    rewriting.isCut = true;
+    rewriting.cut = Reason.ResponseTooLarge;
     return;
   }
   rewriting.dataBytes += bytes;
   const read = rewriter.state == TextState.Complete ? 0 : rewrite(rewriter, policy, address, bytes);
   // Behind the root value nothing but white space may stand.
   if (rewriter.state == TextState.Complete && !isSpace(address + read, bytes - read)) spoilText(rewriter);
-  if (rewriter.state == TextState.Cut) rewriting.isCut = true;
+  if (rewriter.state == TextState.Cut) rewriting.cut = rewriter.failure;
   else if (rewriter.state == TextState.Open)
     writeData(rewriting, rewriter, wholeCharacters(rewriter, readyBytes(rewriter)));
 }
@@ -274,13 +274,13 @@ function endEvent(rewriting: Rewriting, policy: Policy): void {
     appendLiteral(rewriting.wire, "\n\n");
   } else if (isNamedEndpoint(events)) {
     // No client reads a message under this name.
-    if (rewriting.hasData) rewriting.isCut = true;
+    if (rewriting.hasData) rewriting.cut = Reason.ResponseInvalid;
     rewriting.removed++;
   } else {
     const rewriter = rewriterOf(rewriting, policy);
     endText(rewriter);
     if (rewriter.state == TextState.Cut) {
-      rewriting.isCut = true;
+      rewriting.cut = rewriter.failure;
       return;
     }
     const ready = readyBytes(rewriter);

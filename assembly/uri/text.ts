@@ -2,6 +2,7 @@
 // once over at most URI_BYTES_MAX bytes.
 
 import { asciiLower } from "../memory/bytes";
+import { isWideBlank } from "../memory/hidden";
 
 /** The value of a hexadecimal digit, or 16. */
 export function hexValue(byte: u32): u32 {
@@ -155,10 +156,4 @@ function wideGlyph(point: u32): Glyph {
     default:
       return isWideBlank(point) ? Glyph.Space : Glyph.Other;
   }
-}
-
-/** White space beyond U+00A0 (Unicode property White_Space), which `trim` and `strip` of many languages take away. */
-export function isWideBlank(point: u32): bool {
-  if (point >= 0x2000 && point <= 0x200a) return true;
-  return point == 0x1680 || point == 0x2028 || point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000;
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { printable } from "../terminal.ts";
 // The `mcp-guard` command: dispatch only. Each command is a file of its own, loaded when it is named.
 import type { Command } from "./command.ts";
 import { describeError, isInterruption } from "./exit-status.ts";
@@ -35,17 +36,17 @@ let statusShown = false;
 
 function out(line: string): void {
   status("");
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${printable(line)}\n`);
 }
 
 function err(line: string): void {
   status("");
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${printable(line)}\n`);
 }
 
 function status(text: string): void {
   if (!process.stderr.isTTY || (text === "" && !statusShown)) return;
-  process.stderr.write(`${ERASE_LINE}${text.slice(0, (process.stderr.columns || TERMINAL_COLUMNS) - 1)}`);
+  process.stderr.write(`${ERASE_LINE}${printable(text).slice(0, (process.stderr.columns || TERMINAL_COLUMNS) - 1)}`);
   statusShown = text !== "";
 }
 

@@ -1,6 +1,7 @@
 // One repository of a registry, through the OCI distribution specification (version 1.1): manifests, tags and blobs.
 import { GuardError } from "../error.ts";
 import { isLoopback } from "../loopback.ts";
+import { oneLine } from "../terminal.ts";
 import { type Access, Authorization } from "./authorization.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
 import { type HttpAnswer, HttpClient, type HttpRequest } from "./http.ts";
@@ -266,7 +267,7 @@ function registryWords(body: Buffer): string {
   } catch {
     // not in the form of the specification: shown as it is
   }
-  const line = words.replace(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
+  const line = oneLine(words);
   if (line === "") return "";
   const reading = DISK_FULL.test(line) ? " (the registry's disk is full)" : "";
   return `: ${line.length > SHOWN_LENGTH_MAX ? `${line.slice(0, SHOWN_LENGTH_MAX)}...` : line}${reading}`;

@@ -23,7 +23,7 @@ const PROMPT_REQUEST =
 
 function request(exchange: Exchange, stream: StreamOptions = {}): Delivery {
   if (exchange.method === "GET")
-    return { method: "GET", headers: [["accept", "text/event-stream"]], end: "headers", stream };
+    return { method: "GET", headers: [["accept", exchange.accept ?? "text/event-stream"]], end: "headers", stream };
   return { body: exchange.completesPrompt ? PROMPT_REQUEST : LIST_REQUEST, stream };
 }
 
@@ -275,6 +275,19 @@ describe.each(Object.keys(BUILDS) as Build[])("%s build", (build) => {
       expect([downstream.ended, downstream.reset, downstream.trailers?.get("x-checksum")]).toEqual([true, false, "0"]);
       expect([downstream.body().includes("evil"), downstream.body().includes("safe")]).toEqual([false, true]);
     }
+  });
+
+  test.each([
+    ["a duplicate far behind cuts", "response_invalid"],
+    ["contents under no root after much that has gone out", "resource_not_listed"],
+    ["a fault after much that has gone out", "response_invalid"],
+    ["contents whose URI comes late, behind much that has gone out", "response_too_large"],
+    ["an event over event_bytes", "response_too_large"],
+    ["a large event with a fault at its end", "response_invalid"],
+  ])("a cut says why: %s", (name, reason) => {
+    const vector = RESPONSE_VECTORS.find((one) => one.name === name)!;
+    const stream = respond(guardOf(vector.policy), vector, pieces(vector.body.length, 777));
+    expect([stream.downstream.reset, stream.codeDetails]).toEqual([true, `mcp_guard.${reason}`]);
   });
 
   test("what comes after a cut is not seen", () => {

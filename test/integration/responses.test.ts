@@ -185,6 +185,11 @@ describe.each(RUNS)("$name, $mode", ({ driver, mode }) => {
     expect(body.toString()).not.toContain("root");
   });
 
+  test("a GET that opens a stream gets no body of another type", async () => {
+    const { status, body } = await ask(rig, "GET", "/text", { accept: "text/event-stream" });
+    expect([status, JSON.parse(body.toString()).error.data.reason]).toEqual([502, "response_type"]);
+  });
+
   test("the server is asked for what can be read", async () => {
     await ask(rig, "GET", "/jwks", {
       "accept-encoding": "gzip",

@@ -11,6 +11,7 @@ import type { Blob } from "../../src/oci/image.ts";
 import { readModule } from "../../src/oci/pull.ts";
 import { parseRepository } from "../../src/oci/reference.ts";
 import { Registry } from "../../src/oci/registry.ts";
+import { runCommand } from "./command.ts";
 import {
   type ScriptedAnswer,
   type ScriptedRegistry,
@@ -66,6 +67,21 @@ const BASIC = `Basic ${Buffer.from("me:secret").toString("base64")}`;
 const unauthorized = (challenge: string): ScriptedAnswer => ({
   status: 401,
   headers: { "www-authenticate": challenge },
+});
+
+test.each([
+  ["a media type", { status: 200, headers: { "content-type": "application/vnd.oci.image.manifest.v1+json" } }],
+  ["a challenge", unauthorized('Bearer realm="x\u009b2J"')],
+  ["an error", { status: 400, body: "\u001b[2Jx\u009b2J\u202e" }],
+])("no terminal obeys %s", async (_, answer) => {
+  const mediaType = "x\u001b[2J\u009b31m\u202e\u0007";
+  const layer = { mediaType, digest: BLOB.digest, size: 1 };
+  const body = JSON.stringify({ schemaVersion: 2, config: layer, layers: [layer] });
+  const { host } = await serve(({ target }) => (target.includes("manifests") ? { body, ...answer } : answer));
+  const { status, out, err } = await runCommand(["oci-verify", "--repo", `${host}/a/b`, "--tag", "v1"], { HOME: home });
+  expect(status).toBe(1);
+  expect(err).toContain("mcp-guard oci-verify: ");
+  expect(out + err).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
 });
 
 describe("trying again", () => {

@@ -25,7 +25,7 @@ interface Line {
 
 const KNOWN = new Set(["data", "event", "id", "retry"]);
 
-/** Which values are taken over. What is not printable ASCII could be taken for the end of a line. */
+/** Which values are taken over, of lines that have an end. What is not printable ASCII could be taken for the end of a line. */
 const ACCEPTED = {
   event: /^[\x20-\x7e]{0,64}$/,
   id: /^[\x20-\x7e]{0,1024}$/,
@@ -83,7 +83,7 @@ function itemsOf(lines: readonly Line[], terminated: boolean): StreamItem[] {
   if (!fields.some(({ name }) => KNOWN.has(name))) return items;
 
   const last = (field: keyof typeof ACCEPTED): string | undefined =>
-    fields.findLast(({ name, value }) => name === field && ACCEPTED[field].test(value))?.value;
+    fields.findLast(({ name, value, isEnded }) => name === field && isEnded && ACCEPTED[field].test(value))?.value;
   const [event, id, retry] = [last("event"), last("id"), last("retry")];
   items.push({
     kind: "event",

@@ -28,7 +28,8 @@ export function readEvents(stream: Uint8Array): readonly RawEvent[] {
     if (Object.keys(fields).length > 0) events.push(fields);
     fields = {};
   };
-  for (const line of text.split(/\r\n|\r|\n/)) {
+  const lines = text.split(/\r\n|\r|\n/);
+  for (const [i, line] of lines.entries()) {
     if (line === "") {
       end();
       continue;
@@ -36,7 +37,8 @@ export function readEvents(stream: Uint8Array): readonly RawEvent[] {
     const [, name = "", value = ""] = /^([^:]*)(?::\x20?)?(.*)$/s.exec(line)!;
     if (name === "data") fields.data = [...(fields.data ?? []), value];
     else if (name === "event" || name === "id" || name === "retry") {
-      if (ACCEPTS[name](value)) fields[name] = value;
+      // Behind the last line end may stand a part of a value.
+      if (i < lines.length - 1 && ACCEPTS[name](value)) fields[name] = value;
     }
   }
   end();

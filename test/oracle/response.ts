@@ -51,6 +51,8 @@ export interface ResponsePolicy {
 /** What the response answers. */
 export interface Exchange {
   readonly method: "GET" | "POST";
+  /** `Accept` of a GET; absent: that of a client which opens a stream. */
+  readonly accept?: string;
   /** The id of the request as text; absent: there is none. */
   readonly id?: string;
   /** The request completes an argument of a prompt. */

@@ -1283,6 +1283,13 @@ const LARGE: readonly ResponseVector[] = [
     { kind: "json", outcomes: [orCut(jsonOutcome(refusal("response_too_large", "1")))] },
     { policy: LIST_LIMIT },
   ),
+  response(
+    "lists",
+    "contents whose URI comes late, behind much that has gone out",
+    answer(`{"x":"${wide(200_000)}","contents":[{"blob":"evil${wide(200_000)}","uri":"file:///docs/a"}]}`),
+    { kind: "json", outcomes: [cutAfter(jsonOutcome())] },
+    { policy: LIST_LIMIT },
+  ),
   body(
     "lists",
     "a content block flows once its type is known",
@@ -1295,6 +1302,17 @@ const LARGE: readonly ResponseVector[] = [
     "members that nobody looks at are not held",
     answer(`{"x":"${wide(300_000)}","y":[${"1,".repeat(50_000)}1]}`),
     [answer(`{"x":"${wide(300_000)}","y":[${"1,".repeat(50_000)}1]}`)],
+    { policy: LIST_LIMIT },
+  ),
+  ...[`["${wide(200_000)}",${answer(LISTS_SEEN)}]`, `[${answer(LISTS_SEEN)},1,"${wide(200_000)}",[2]]`].map(
+    (text, index) =>
+      body("foreign", `a long string in a list of messages, ${index}`, text, [text], { policy: LIST_LIMIT }),
+  ),
+  response(
+    "lists",
+    "a long string in a list of tools",
+    answer(`{"tools":["evil${wide(200_000)}",${SAFE}]}`),
+    { kind: "json", outcomes: [orCut(jsonOutcome(refusal("response_too_large", "1")))] },
     { policy: LIST_LIMIT },
   ),
   response("faults", "a fault after much that has gone out", answer(`{"x":"${wide(300_000)}","y":01}`), {

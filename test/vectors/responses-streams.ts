@@ -350,8 +350,29 @@ const LARGE: readonly ResponseVector[] = [
   ),
 ];
 
-/** Streams that are cut at every byte, and two that are too long for that. */
-export const STREAM_VECTORS: readonly ResponseVector[] = [...FRAMING, ...FIELDS, ...EVENTS, ...LARGE];
+/** What is no message goes, however long it is. */
+const LONG: readonly ResponseVector[] = (
+  [
+    ["a string", `"evil${w.repeat(200_000)}"`, undefined],
+    ["a number", "6".repeat(200_000), undefined],
+    ["a string behind blanks", `${" ".repeat(200_000)}"evil"`, undefined],
+    ["a message behind blanks", `${" ".repeat(200_000)}${TWO}`, TWO],
+    ["a list of a string", `["evil${w.repeat(200_000)}"]`, undefined],
+    ["a string in front of a message", `["evil${w.repeat(200_000)}",${TWO}]`, `[${TWO}]`],
+    ["a string behind a message", `[${TWO}, "evil${w.repeat(200_000)}"]`, `[${TWO}]`],
+  ] as const
+).map(([name, data, seen]) =>
+  stream(
+    "event streams",
+    `long: ${name}`,
+    frame(data) + frame(ONE),
+    [...(seen === undefined ? [] : [{ data: seen }]), { data: ONE }],
+    { policy: { limits: { list_bytes: 65_536 } } },
+  ),
+);
+
+/** Streams that are cut at every byte, and those that are too long for that. */
+export const STREAM_VECTORS: readonly ResponseVector[] = [...FRAMING, ...FIELDS, ...EVENTS, ...LARGE, ...LONG];
 
 /** Frames of one stream, each of which must have gone out as soon as it has come, and what the client has then. */
 export const PROMPT_FRAMES: readonly (readonly [name: string, frames: readonly Uint8Array[]])[] = [

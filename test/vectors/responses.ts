@@ -18,6 +18,8 @@ import {
 const LISTS = answer('{"tools":[{"name":"evil"},{"name":"safe"}]}');
 const SEEN = answer('{"tools":[{"name":"safe"}]}');
 const GET: Changes = { exchange: { method: "GET" } };
+/** Somebody who is no client of the protocol. */
+const PAGE: Changes = { exchange: { method: "GET", accept: "text/html, */*;q=0.8" } };
 
 const untouched = (row: string, name: string, text: Uint8Array | string, changes: Changes): ResponseVector =>
   response(
@@ -110,6 +112,22 @@ const REFUSED: readonly ResponseVector[] = [
       status,
     }),
   ),
+  // Clients take the answer to the GET that opens their stream for one, whatever its type says.
+  ...["text/event-stream", "application/json;q=0.9,Text/Event-Stream;q=0.1", "*/*, text/event-stream"].flatMap(
+    (accept) =>
+      ["text/plain", "application/octet-stream", "text/event-streams"].map((contentType) =>
+        refused(
+          "field-lessons/6.2 content type",
+          `${contentType} to GET with Accept: ${accept}`,
+          LISTS,
+          "response_type",
+          {
+            contentType,
+            exchange: { method: "GET", accept },
+          },
+        ),
+      ),
+  ),
   ...["gzip", "GZIP", "br", "deflate", "zstd", "gzip, identity", "identity, gzip", "aws-chunked", "x"].flatMap(
     (coding) => [
       refused("field-lessons/6.2 gzip", `${coding} to POST`, gzipSync(LISTS), "response_encoded", {
@@ -139,10 +157,15 @@ const REFUSED: readonly ResponseVector[] = [
 ];
 
 const UNTOUCHED: readonly ResponseVector[] = [
-  untouched("untouched", "a health page", "ok\n", { contentType: "text/plain", ...GET }),
+  untouched("untouched", "a health page", "ok\n", { contentType: "text/plain", ...PAGE }),
   untouched("untouched", "a page that is not found", "<!doctype html><title>404</title>", {
     contentType: "text/html; charset=utf-8",
     status: 404,
+    ...PAGE,
+  }),
+  untouched("untouched", "a page with 405 to the GET that opens a stream", "<!doctype html><title>405</title>", {
+    contentType: "text/html",
+    status: 405,
     ...GET,
   }),
   untouched("untouched", "a page to POST with 404", "<!doctype html><title>404</title>", {
@@ -159,19 +182,19 @@ const UNTOUCHED: readonly ResponseVector[] = [
   }),
   untouched("untouched", "metrics", '# HELP x y\nx{a="evil"} 1\n', {
     contentType: "text/plain; version=0.0.4",
-    ...GET,
+    ...PAGE,
   }),
-  untouched("untouched", "a download", BINARY, { contentType: "application/octet-stream", ...GET }),
+  untouched("untouched", "a download", BINARY, { contentType: "application/octet-stream", ...PAGE }),
   untouched("untouched", "a download that is encoded", gzipSync(BINARY), {
     contentType: "text/javascript",
     headers: [
       ["content-encoding", "gzip"],
       ["etag", 'W/"2"'],
     ],
-    ...GET,
+    ...PAGE,
   }),
-  untouched("untouched", "text/json to GET", LISTS, { contentType: "text/json", ...GET }),
-  untouched("untouched", "an image", BINARY.subarray(0, 999), { contentType: "image/png", ...GET }),
+  untouched("untouched", "text/json to GET", LISTS, { contentType: "text/json", ...PAGE }),
+  untouched("untouched", "an image", BINARY.subarray(0, 999), { contentType: "image/png", ...PAGE }),
 ];
 
 export const RESPONSE_VECTORS: readonly ResponseVector[] = [

@@ -8,7 +8,7 @@ import { parseRepository, parseTag, pinnedUrl } from "../../oci/reference.ts";
 import { Registry } from "../../oci/registry.ts";
 import { readFilter } from "../built-filter.ts";
 import type { Command } from "../command.ts";
-import { parseSwitch, REGISTRY_ENVIRONMENT } from "../registry-options.ts";
+import { parseSwitch, REGISTRY_ENVIRONMENT, registryOptions } from "../registry-options.ts";
 
 const USAGE = `usage: mcp-guard oci-push [options]
 
@@ -24,13 +24,7 @@ export const ociPush: Command = async (args, context) => {
   const { env, out, status, signal } = context;
   const { values } = parseArgs({
     args,
-    options: {
-      help: { type: "boolean", short: "h" },
-      repo: { type: "string", default: env.REPO || "" },
-      tag: { type: "string", default: env.TAG || "" },
-      shape: { type: "string", default: env.SHAPE || "image" },
-      "plain-http": { type: "string", default: env.PLAIN_HTTP || "" },
-    },
+    options: { ...registryOptions(env), shape: { type: "string", default: env.SHAPE || "image" } },
   });
   if (values.help) {
     out(USAGE);

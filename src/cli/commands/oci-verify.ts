@@ -5,9 +5,10 @@ import { digestOf, isDigest } from "../../oci/digest.ts";
 import { type PulledModule, readModule } from "../../oci/pull.ts";
 import { parseRepository, parseTag, pinnedUrl, type Repository } from "../../oci/reference.ts";
 import { Registry } from "../../oci/registry.ts";
+import { oneLine } from "../../terminal.ts";
 import { readFilter } from "../built-filter.ts";
 import type { Command } from "../command.ts";
-import { parseSwitch, REGISTRY_ENVIRONMENT } from "../registry-options.ts";
+import { parseSwitch, REGISTRY_ENVIRONMENT, registryOptions } from "../registry-options.ts";
 
 const USAGE = `usage: mcp-guard oci-verify [options]
 
@@ -24,13 +25,7 @@ export const ociVerify: Command = async (args, context) => {
   const { env, out, signal } = context;
   const { values } = parseArgs({
     args,
-    options: {
-      help: { type: "boolean", short: "h" },
-      repo: { type: "string", default: env.REPO || "" },
-      tag: { type: "string", default: env.TAG || "" },
-      digest: { type: "string", default: env.DIGEST || "" },
-      "plain-http": { type: "string", default: env.PLAIN_HTTP || "" },
-    },
+    options: { ...registryOptions(env), digest: { type: "string", default: env.DIGEST || "" } },
   });
   if (values.help) {
     out(USAGE);
@@ -83,7 +78,7 @@ function report({ registry, name }: Repository, reference: string, pulled: Pulle
   return lines;
 }
 
-/** Annotations are written by whoever pushed: nothing that a terminal would obey. */
+/** Annotations are written by whoever pushed. */
 function shown(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").slice(0, 200);
+  return oneLine(text).slice(0, 200);
 }

@@ -4,6 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { McpError } from "@modelcontextprotocol/sdk/types.js";
 import { GuardError } from "../../error.ts";
+import { oneLine } from "../../terminal.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command } from "../command.ts";
 import { tryConnect } from "../network.ts";
@@ -205,8 +206,8 @@ function firstText(content: unknown): string {
   return first?.text ?? (first === undefined ? "an empty result" : first.type);
 }
 
-/** What a server answers is shown on one line: control characters, which a terminal would obey, become spaces. */
+/** What a server answers is shown on one line. */
 function shorten(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
+  const line = oneLine(text);
   return line.length > 60 ? `${line.slice(0, 57)}...` : line;
 }
