@@ -91,7 +91,7 @@ test-mesh: build ## needs Go: Istio's own fetcher and validation, other tools' i
 	MESH_LANE=1 ENVOY_VERSIONS=all $(BIN)/vitest run test/mesh test/abi/envoy.test.ts test/integration/smoke.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
 
 .PHONY: fuzz
-fuzz: build ## mutated bodies and configurations, no trap allowed
+fuzz: build ## mutated requests, responses and configurations, no trap allowed
 	$(call lane,fuzz,test/fuzz)
 
 .PHONY: differential

@@ -93,7 +93,7 @@ export const HOST_RESULT_BYTES_MAX: u32 = 16 << 20;
 /** Slots of a fresh duplicate table; real messages have fewer than 32 members open at once. */
 export const MEMBER_SLOTS_MIN: u32 = 64;
 
-/** Streams of one VM. A record has 516 bytes, so this is 34 MB. Over it: overloaded. */
+/** Streams of one VM. A record has 532 bytes, so this is 35 MB. Over it: overloaded. */
 export const EXCHANGES_MAX: u32 = 65536;
 
 /** Plugin configurations of one VM; each takes a few kilobytes. Over it the configuration is refused. */

@@ -102,7 +102,8 @@ describe("imports of the filter", () => {
   // From the folder to those that it may import; limits.ts and memory/ are open to all.
   const ALLOWED: Record<string, readonly string[]> = {
     "": ["host", "stream"],
-    stream: ["host", "json", "sse", "mcp", "policy", "config", "audit", "approval", "identity"],
+    stream: ["host", "json", "sse", "mcp", "policy", "rewrite", "config", "audit", "approval", "identity"],
+    rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
@@ -150,7 +151,7 @@ describe("imports of the filter", () => {
 });
 
 describe("the filter's dialect", () => {
-  const HOT = FILTER.filter((file) => /^assembly\/(json|mcp|policy|stream)\//.test(file));
+  const HOT = FILTER.filter((file) => /^assembly\/(json|mcp|policy|rewrite|sse|stream|uri)\//.test(file));
 
   it("allocates nothing that the garbage collector sees on the request path", () => {
     expect(
@@ -168,7 +169,7 @@ describe("the filter's dialect", () => {
       "policy/argument-rule.ts",
       "policy/name-set.ts",
       "policy/policy.ts",
-      "policy/rewrite.ts",
+      "rewrite/rewriter.ts",
       "stream/exchange.ts",
       "stream/guard.ts",
       "stream/inspection.ts",

@@ -92,8 +92,8 @@ export function withoutHidden(address: usize, bytes: u32): u32 {
 export let hiddenFound: u32 = 0;
 
 /**
- * Takes the characters that are not seen out of a JSON text in place, as they stand and as escapes (RFC 8259 section 7). They can stand in its strings
- * only, since everything else is ASCII. Gives the new length.
+ * Takes the characters that are not seen out of a JSON text in place, as they stand and as escapes (RFC 8259 section 7). They
+ * can stand in its strings only, since everything else is ASCII. Gives the new length.
  * @param take false only counts them.
  */
 export function stripHidden(address: usize, bytes: u32, take: bool): u32 {
@@ -144,7 +144,7 @@ function escapedPoint(at: usize, length: u32): u32 {
   return 0x20;
 }
 
-/** The code unit of the escape `\uXXXX` at `at`. */
+/** The code unit of the escape at `at`: a backslash, `u`, and four hexadecimal digits. */
 function unitAt(at: usize): u32 {
   let unit: u32 = 0;
   for (let i: u32 = 2; i < 6; i++) {

@@ -52,7 +52,7 @@ export class Exchange {
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
 
-  /** Of the request: whether its answer is read as messages whatever its type, GET, and a completion for an argument of a prompt. */
+  /** Of the request: its answer is read as messages whatever its type, it is a GET, it completes an argument of a prompt. */
   wantsMessages: bool;
   isGet: bool;
   completesPrompt: bool;

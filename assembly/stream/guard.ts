@@ -6,7 +6,7 @@ import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
 import { freePolicy, Policy } from "../policy/policy";
-import { freeRewriter, Rewriter } from "../policy/rewrite";
+import { freeRewriter, Rewriter } from "../rewrite/rewriter";
 import { Exchange } from "./exchange";
 import { freeInspection, Inspection } from "./inspection";
 

@@ -94,8 +94,8 @@ export function wantsMessages(): bool {
 }
 
 /**
- * Takes out of the request what would make the server answer in a form that cannot be read: another coding, or a part (RFC 9110 sections 12.5.3
- * and 14.2). False when the host refuses.
+ * Takes out of the request what would make the server answer in a form that cannot be read: another coding, or a part (RFC
+ * 9110 sections 12.5.3 and 14.2). False when the host refuses.
  */
 export function askForWholeResponse(): bool {
   return (

@@ -6,22 +6,19 @@ import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer 
 import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
+import { writeError } from "../rewrite/error-message";
+import { readyBytes, takeReady } from "../rewrite/hold";
 import {
   beginText,
   createRewriter,
-  endText,
   freeRewriter,
   isTextEmpty,
   Rewriter,
-  readyBytes,
-  rewrite,
   rewriterBytes,
   rewriterHeldBytes,
-  spoilText,
   TextState,
-  takeReady,
-  writeError,
-} from "../policy/rewrite";
+} from "../rewrite/rewriter";
+import { endText, rewrite, spoilText } from "../rewrite/walk";
 import {
   EVENT_BLOCK_BYTES,
   EventReader,
@@ -342,8 +339,8 @@ function wholeCharacters(rewriter: Rewriter, bytes: u32): u32 {
 }
 
 /**
- * Appends JSON so that no reader finds a line end in it: between tokens they become spaces; inside strings what some readers take for one
- * (U+007F to U+009F, U+2028, U+2029) becomes an escape.
+ * Appends JSON so that no reader finds a line end in it: between tokens they become spaces; inside strings what some readers
+ * take for one (U+007F to U+009F, U+2028, U+2029) becomes an escape.
  */
 function writeLine(wire: Buffer, address: usize, bytes: u32): void {
   const end = address + bytes;

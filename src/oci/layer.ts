@@ -2,7 +2,7 @@
 //
 // Its bytes are a function of the module alone. A compressor is not one: each release of zlib, and so each Node, may choose
 // other bytes for the same input. So the gzip stream (RFC 1952) consists of stored blocks (RFC 1951, section 3.2.4); what
-// a registry would save by compressing 100 KB is not worth a digest that nobody can make again.
+// a registry would save by compressing 130 KB is not worth a digest that nobody can make again.
 import path from "node:path";
 import { crc32, gunzipSync } from "node:zlib";
 import tar from "tar-stream";

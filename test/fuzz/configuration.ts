@@ -29,9 +29,10 @@ const mostly = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<unknown> =>
 
 const limits = fc.record(
   Object.fromEntries(
-    ["body_bytes", "depth", "members_per_object", "open_members", "key_bytes", "stall_ms", "in_flight_bytes", "x"].map(
-      (each) => [each, mostly(anyNumber)],
-    ),
+    [
+      ...["body_bytes", "depth", "members_per_object", "open_members", "key_bytes", "stall_ms", "in_flight_bytes"],
+      ...["list_bytes", "event_bytes", "x"],
+    ].map((each) => [each, mostly(anyNumber)]),
   ),
   { requiredKeys: [] },
 );
@@ -110,6 +111,12 @@ const origin = fc.constantFrom(
   "",
 );
 const host = fc.constantFrom("server", "SERVER", "server:80", "mcp.example:8443", "[::1]", "https://h", "h/", "*", "");
+const scheme = fc.constantFrom("https", "ui", "a+b.c-1", "HTTPS", "1a", "a:", "x".repeat(32), "x".repeat(33), "");
+const responseUris = fc.record(
+  { schemes: mostly(listOf(scheme)), hosts: mostly(listOf(host)), x: anyValue },
+  { requiredKeys: [] },
+);
+const choice = fc.constantFrom("deny", "allow", "Allow", "");
 
 const configuration = fc.record(
   {
@@ -133,7 +140,11 @@ const configuration = fc.record(
     argument_rules: mostly(argumentRules),
     allowed_origins: mostly(listOf(origin)),
     allowed_hosts: mostly(listOf(host)),
-    response_uris: anyValue,
+    response_uris: mostly(responseUris),
+    sampling: mostly(choice),
+    elicitation: mostly(choice),
+    roots: mostly(choice),
+    hidden_text: mostly(fc.constantFrom("strip", "drop", "allow", "keep")),
     tool_allow_list: anyValue,
   },
   { requiredKeys: ["tool_allowlist"] },
@@ -160,6 +171,8 @@ const goodConfiguration = fc.record(
         body_bytes: fc.integer({ min: 1, max: 200 }),
         depth: fc.integer({ min: 1, max: 64 }),
         key_bytes: fc.integer({ min: 1, max: 20 }),
+        list_bytes: fc.constantFrom(65_536, 1 << 24),
+        event_bytes: fc.constantFrom(4096, 64 << 20),
       },
       { requiredKeys: [] },
     ),
@@ -184,6 +197,14 @@ const goodConfiguration = fc.record(
     ),
     allowed_origins: fc.subarray(["https://app.example", "http://localhost:3000"]),
     allowed_hosts: fc.subarray(["server", "mcp.example", "server:80"], { minLength: 1 }),
+    response_uris: fc.record(
+      { schemes: fc.subarray(["https", "ui"]), hosts: fc.subarray(["a.example", "[::1]:80"]) },
+      { requiredKeys: [] },
+    ),
+    sampling: fc.constantFrom("deny", "allow"),
+    elicitation: fc.constantFrom("deny", "allow"),
+    roots: fc.constantFrom("deny", "allow"),
+    hidden_text: fc.constantFrom("strip", "drop", "allow"),
   },
   { requiredKeys: ["tool_allowlist"] },
 );

@@ -1,8 +1,9 @@
-// The fuzz. FUZZ_SEED repeats a run, FUZZ_SECONDS makes it longer: two thirds go to bodies, one to configurations.
+// The fuzz. FUZZ_SEED repeats a run, FUZZ_SECONDS makes it longer: a third each goes to requests, responses and configurations.
 
 import { expect, test } from "vitest";
 import { fuzzConfigurations } from "./configuration.ts";
 import { fuzzRequests } from "./request.ts";
+import { fuzzResponses } from "./response.ts";
 import { secondsFromEnvironment, seedFromEnvironment } from "./samples.ts";
 
 const seed = seedFromEnvironment();
@@ -10,14 +11,26 @@ const seconds = secondsFromEnvironment();
 const timeout = seconds * 1000 + 60_000;
 
 test(
-  "bodies: no trap, and each verdict is justified",
+  "requests: no trap, and each verdict is justified",
   () => {
-    const { bodies, allowed, findings } = fuzzRequests((seconds * 2) / 3, seed);
-    console.log(`FUZZ_SEED=${seed}: ${bodies} bodies, ${allowed} allowed`);
+    const { bodies, allowed, findings } = fuzzRequests(seconds / 3, seed);
+    console.log(`FUZZ_SEED=${seed}: ${bodies} requests, ${allowed} allowed`);
     expect(findings).toEqual([]);
     // Neither all refused nor all passed: then nothing would be tried.
     expect(allowed).toBeGreaterThan(bodies / 100);
     expect(allowed).toBeLessThan(bodies / 2);
+  },
+  timeout,
+);
+
+test(
+  "responses: no trap, and the client sees what it may",
+  () => {
+    const { bodies, whole, findings } = fuzzResponses(seconds / 3, seed);
+    console.log(`FUZZ_SEED=${seed}: ${bodies} responses, ${whole} as they came`);
+    expect(findings).toEqual([]);
+    expect(whole).toBeGreaterThan(bodies / 100);
+    expect(whole).toBeLessThan(bodies / 2);
   },
   timeout,
 );

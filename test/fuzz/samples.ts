@@ -37,5 +37,5 @@ export function seedFromEnvironment(): number {
 /** `FUZZ_SECONDS`, or what `make test` takes. */
 export function secondsFromEnvironment(): number {
   const given = Number(process.env.FUZZ_SECONDS);
-  return given > 0 ? given : 30;
+  return given > 0 ? given : 60;
 }

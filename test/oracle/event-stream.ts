@@ -39,6 +39,25 @@ export function parseEventStream(bytes: Uint8Array): ParsedEvent[] {
   return readEventStream(bytes).flatMap((item) => (item.kind === "event" ? [item.event] : []));
 }
 
+/** An event whose values are texts: bytes as Latin-1, so that what is no UTF-8 stays what it is. */
+export interface EventText {
+  readonly data?: string;
+  readonly event?: string;
+  readonly id?: string;
+  readonly retry?: string;
+}
+
+/** The same as texts. */
+export function readEventTexts(bytes: Uint8Array): EventText[] {
+  const textOf = (value: Uint8Array): string => Buffer.from(value).toString("latin1");
+  return parseEventStream(bytes).map(({ data, event, id, retry }) => ({
+    ...(data !== undefined && { data: textOf(data) }),
+    ...(event !== undefined && { event: textOf(event) }),
+    ...(id !== undefined && { id: textOf(id) }),
+    ...(retry !== undefined && { retry }),
+  }));
+}
+
 /** The same with the comments and the single lines of data. */
 export function readEventStream(bytes: Uint8Array): StreamItem[] {
   const lines = linesOf(bytes);

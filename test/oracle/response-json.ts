@@ -64,6 +64,8 @@ export type JsonText =
       readonly ok: false;
       /** The elements of a root array that are complete; absent when the root is none. */
       readonly elements?: readonly Tree[];
+      /** The broken element of a root array is an array. */
+      readonly isNested?: boolean;
       /** The `id` of the root object, or of the broken element of a root array, when it stands before the fault. */
       readonly id: string | undefined;
     };
@@ -85,9 +87,11 @@ export function readText(bytes: Uint8Array, limits: Partial<StrictLimits> = {}):
   const isOne =
     reading.ok && !reading.events.some(([, kind], index) => kind === "key" && index > 1 && depthAt(index) === 1);
   if (isOne) return { ok: true, tree: new Builder(events, before.length).value(), bytes: bytes.length };
-  if (root !== "array_start") return { ok: false, id: idIn(events, before.length) };
-  const { elements, rest } = new Builder(events, before.length).wholeElements();
-  return { ok: false, elements, id: idIn(rest, before.length) };
+  // The bracket around it may have closed what the text has left open.
+  const read = events.filter(([offset]) => offset < before.length + bytes.length);
+  if (root !== "array_start") return { ok: false, id: idIn(read, before.length) };
+  const { elements, rest } = new Builder(read, before.length).wholeElements();
+  return { ok: false, elements, isNested: rest[0]?.[1] === "array_start", id: idIn(rest, before.length) };
 
   function depthAt(index: number): number {
     let open = 0;

@@ -1,7 +1,7 @@
 // What a client saw of a response, read back from its bytes, and whether that is what an outcome allows.
 
+import { readEventTexts } from "./event-stream.ts";
 import type { ResponseOutcome, SeenEvent } from "./response.ts";
-import { readEvents } from "./response-events.ts";
 import { canonical, memberOf, type Refusal, readText, readTexts, type Tree } from "./response-json.ts";
 
 /** What a client saw. */
@@ -38,9 +38,8 @@ export function viewOfStream(body: Uint8Array, isCut: boolean): View {
   if (!isCut && text !== "" && !/(?:^|\n)(?:\n|:\n)$/.test(text)) faults.push("no empty line at the end");
 
   const values: SeenEvent[] = [];
-  for (const { data: lines, ...fields } of readEvents(Buffer.from(whole))) {
-    if (lines !== undefined && lines.length > 1) faults.push("data on several lines");
-    const data = lines?.join("\n") ?? "";
+  for (const { data = "", ...fields } of readEventTexts(Buffer.from(whole))) {
+    if (data.includes("\n")) faults.push("data on several lines");
     if (data === "") {
       if (fields.id !== undefined || fields.retry !== undefined) values.push(fields);
       continue;

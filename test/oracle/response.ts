@@ -2,8 +2,8 @@
 // other. It holds everything at once, so it cannot know what a filter that lets a message flow has let out before it met
 // a fault: where the page says that the stream is cut in such a case, the outcome says that it may be.
 
+import { readEventTexts } from "./event-stream.ts";
 import { foldName } from "./message.ts";
-import { readEvents } from "./response-events.ts";
 import {
   arrayNode,
   canonical,
@@ -99,7 +99,7 @@ export function filterJsonBody(policy: ResponsePolicy, exchange: Exchange, bytes
   return { values, cuts, ends: true, isAmbiguous };
 }
 
-const ENDPOINT = /^(?:\/|https?:\/\/)[ -~]*$/;
+const ENDPOINT = /^(?:\/|https?:\/\/)[!-~]*$/;
 const ENDPOINT_BYTES_MAX = 2048;
 const EVENT_BYTES_DEFAULT = 16 << 20;
 const LIST_BYTES_DEFAULT = 1 << 20;
@@ -113,15 +113,14 @@ export function filterEventStream(
   const values: SeenEvent[] = [];
   const cuts: number[] = [];
   let isAmbiguous = false;
-  for (const { data: lines = [], ...fields } of readEvents(bytes)) {
-    const data = lines.join("\n");
+  for (const { data = "", ...fields } of readEventTexts(bytes)) {
     if (data.length > (policy.limits?.event_bytes ?? EVENT_BYTES_DEFAULT)) {
       return { values, cuts: [...cuts, values.length], ends: false, isAmbiguous };
     }
     if (data === "") {
       if (fields.id !== undefined || fields.retry !== undefined) values.push(fields);
     } else if (fields.event === "endpoint") {
-      const isEndpoint = lines.length === 1 && data.length <= ENDPOINT_BYTES_MAX && ENDPOINT.test(data);
+      const isEndpoint = data.length <= ENDPOINT_BYTES_MAX && ENDPOINT.test(data);
       if (exchange.method === "GET" && isEndpoint) values.push({ ...fields, data });
     } else {
       const text = readText(Buffer.from(data, "latin1"), strictLimits(policy));
@@ -176,8 +175,10 @@ function judgeText(text: JsonText, policy: ResponsePolicy, exchange: Exchange, o
     if (found.isFault) return { ...found, tree: arrayNode(kept), deniedCalls, isAmbiguous };
   }
   if (!text.ok) {
+    isAmbiguous ||= text.isNested === true;
     if (onStream) return { ...fine, isFault: true, mayBeCut: true, isAmbiguous };
-    kept.push(refusalNode({ reasons: ["response_invalid"], ids: idsOf(text) }));
+    // An earlier fault of the same message ends the list, perhaps in front of the id.
+    kept.push(refusalNode({ reasons: ["response_invalid"], ids: [...idsOf(text), undefined] }));
     return { tree: arrayNode(kept), deniedCalls, isFault: true, mayBeCut: true, isAmbiguous };
   }
   const isGone = kept.length === 0 && (elements.length > 0 || onStream);
@@ -186,9 +187,12 @@ function judgeText(text: JsonText, policy: ResponsePolicy, exchange: Exchange, o
 
 /** An id that stands before the fault has been read, but for a number that may go on. */
 const idsOf = (text: JsonText): Refusal["ids"] => {
-  if (text.ok || text.id === undefined) return [undefined];
+  if (text.ok || text.id === undefined || !isId(text.id)) return [undefined];
   return /^[-0-9]/.test(text.id) ? [text.id, undefined] : [text.id];
 };
+
+/** MCP knows strings and numbers; `null` is the id of nobody. */
+const isId = (canonicalText: string): boolean => /^["0-9-]/.test(canonicalText);
 
 const ENVELOPE = ["jsonrpc", "id", "method", "params", "result", "error"] as const;
 
@@ -243,7 +247,7 @@ function judgeMessage(message: Tree, policy: ResponsePolicy, exchange: Exchange,
 
 function idOf(message: TreeObject): string | undefined {
   const id = memberOf(message, "id");
-  return id === undefined ? undefined : canonical(id);
+  return id?.kind === "string" || id?.kind === "number" ? canonical(id) : undefined;
 }
 
 const indexOf = (object: TreeObject, name: string): number =>
@@ -357,7 +361,10 @@ class Rules {
       prompts: (list) => this.named(list, this.policy.prompt_allowlist ?? [], false),
       resources: (list) => this.addressed(list, "uri"),
       resourceTemplates: (list) => this.addressed(list, "uriTemplate"),
-      tasks: (list) => (list.kind === "array" && this.policy.tasks === "allow" ? list : arrayNode([])),
+      tasks: (list) => {
+        const isShown = list.kind === "array" && this.policy.tasks === "allow";
+        return arrayNode(isShown ? list.elements.filter(({ kind }) => kind === "object") : []);
+      },
       contents: (list) => this.contents(list),
       completion: (completion) => this.completion(completion),
       content: (content) => this.content(content),

@@ -276,6 +276,9 @@ const URIS: readonly ResponseVector[] = [
   ...result("resourceTemplates", "no list", '{"resourceTemplates":"x"}', '{"resourceTemplates":[]}'),
   ...result("tasks", "denied", '{"tasks":[{"taskId":"t"},1],"nextCursor":"n"}', '{"tasks":[],"nextCursor":"n"}'),
   ...result("tasks", "allowed", '{"tasks":[{"taskId":"t"},{"taskId":"u"}]}', undefined, { policy: { tasks: "allow" } }),
+  ...result("tasks", "no object, allowed", '{"tasks":[1,{"taskId":"t"},"u",[]]}', '{"tasks":[{"taskId":"t"}]}', {
+    policy: { tasks: "allow" },
+  }),
   ...result("tasks", "no list, allowed", '{"tasks":{"taskId":"t"}}', '{"tasks":[]}', { policy: { tasks: "allow" } }),
   ...result("tasks", "no list", '{"tasks":{"taskId":"t"}}', '{"tasks":[]}'),
   ...result(
@@ -1175,6 +1178,13 @@ const SEQUENCES: readonly ResponseVector[] = [
     { exchange: { method: "GET" }, contentType: "application/health+json" },
   ),
   ...["1", '"text"', "null", "true", "-0.0e1"].map((text) => body("foreign", `the root is ${text}`, text, [text])),
+  body("foreign", "roots that end with the next", '1[2]null"a"true{}', ["1", "[2]", "null", '"a"', "true", "{}"]),
+  ...["00", "9.09.0", "1x", "nullx", "true1", "1,2", "null\u00a0", "12:"].map((text) =>
+    response("faults", `the root is ${JSON.stringify(text)}`, text, {
+      kind: "json",
+      outcomes: [jsonOutcome(refusal("response_invalid", undefined))],
+    }),
+  ),
   body("foreign", "an empty object", "{}", ["{}"]),
   body("foreign", "a list of objects", '[{"a":1},2,"x"]', ['[{"a":1},2,"x"]']),
 ];
