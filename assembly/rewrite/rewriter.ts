@@ -3,15 +3,7 @@
 //   text:    | gone out | held: from the start of the first undecided container ................ | not read |
 //   output:             ^ 0                                                      length ^
 
-import {
-  freeReader,
-  initReader,
-  isInsideToken,
-  JsonReader,
-  readerBlockBytes,
-  readerHeldBytes,
-  resetReader,
-} from "../json/reader";
+import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
 import { DEPTH_MAX, ID_BYTES_MAX, URI_BYTES_MAX } from "../limits";
 import { ServerMember } from "../mcp/server-member";
 import { ServerPlace } from "../mcp/server-place";
@@ -204,12 +196,6 @@ export function beginMessage(rewriter: Rewriter): void {
   rewriter.hasParams = false;
   rewriter.isJsonrpcGood = false;
   rewriter.discarded = Reason.None;
-}
-
-/** Whether nothing of the text has been read but white space. */
-export function isTextEmpty(rewriter: Rewriter): bool {
-  const isAtRoot = rewriter.reader.depth == 0 && !isInsideToken(rewriter.reader);
-  return rewriter.state == TextState.Open && isAtRoot && !rewriter.awaitsEnd;
 }
 
 /** The frame of the container at `depth`, at most DEPTH_MAX; 0 is outside the root. */

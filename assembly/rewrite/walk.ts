@@ -139,8 +139,7 @@ function enter(rewriter: Rewriter, policy: Policy, isObject: bool): void {
   }
   memory.fill(changetype<usize>(frame), 0, offsetof<Frame>());
   frame.place = place;
-  // What stands in front of the root belongs to it.
-  frame.at = isElement ? parent.elementAt : depth == 1 ? 0 : rewriter.out.length;
+  frame.at = isElement ? parent.elementAt : rewriter.out.length;
   frame.elementAt = GONE;
   if (place == ServerPlace.Message) {
     rewriter.messageDepth = depth;

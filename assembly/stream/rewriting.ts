@@ -12,7 +12,6 @@ import {
   beginText,
   createRewriter,
   freeRewriter,
-  isTextEmpty,
   Rewriter,
   rewriterBytes,
   rewriterHeldBytes,
@@ -57,6 +56,10 @@ export class Rewriting {
   /** JSON bodies: whether a text has gone out, and whether a call was left out. */
   hasText: bool;
   hasDenied: bool;
+  /** JSON bodies: the last that went out was a text, without white space behind it. */
+  isTouching: bool;
+  /** JSON bodies: the text before was left out, and the white space behind it is too. */
+  isGap: bool;
   /** Whether a part of the data of this event has gone out. */
   hasData: bool;
   /** Bytes of data of this event, and the first of them. */
@@ -150,7 +153,7 @@ export function endRewriting(rewriting: Rewriting, policy: Policy): void {
   }
   const rewriter = rewriting.rewriter;
   if (rewriter !== null) {
-    if (!isTextEmpty(rewriter)) endText(rewriter);
+    endText(rewriter);
     settleText(rewriting, rewriter);
   }
   // Whoever waits for an answer must not get an empty body.
@@ -161,8 +164,7 @@ export function endRewriting(rewriting: Rewriting, policy: Policy): void {
 
 /** Whether the body may end here: with trailers there is no later moment to write to it. */
 export function isAtEnd(rewriting: Rewriting): bool {
-  const rewriter = rewriting.rewriter;
-  return rewriting.isOver || rewriting.isEvents || rewriter === null || isTextEmpty(rewriter);
+  return rewriting.isOver || rewriting.isEvents || rewriting.rewriter === null;
 }
 
 // --- JSON: one text after the other. ---
@@ -170,6 +172,17 @@ export function isAtEnd(rewriting: Rewriting): bool {
 function readTexts(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
   let read: u32 = 0;
   while (read < bytes) {
+    if (rewriting.rewriter === null) {
+      // White space between two texts belongs to neither, and a reader of lines waits for it.
+      const blank = spaceBytes(address + read, bytes - read);
+      if (!rewriting.isGap && blank != 0) {
+        appendBytes(rewriting.wire, address + read, blank);
+        rewriting.isTouching = false;
+      }
+      read += blank;
+      if (read == bytes) return;
+      rewriting.isGap = false;
+    }
     const rewriter = rewriterOf(rewriting, policy);
     read += rewrite(rewriter, policy, address + read, bytes - read);
     settleText(rewriting, rewriter);
@@ -183,15 +196,17 @@ function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
     rewriting.cut = rewriter.failure;
     return;
   }
-  if (isTextEmpty(rewriter)) {
-    // White space between two texts: a reader of lines waits for it, and it belongs to neither.
-    appendBytes(rewriting.wire, rewriter.out.at, rewriter.out.length);
-    endUse(rewriting);
-    return;
-  }
   const ready = readyBytes(rewriter);
   appendBytes(rewriting.wire, rewriter.out.at, ready);
-  if (ready != 0) rewriting.hasText = true;
+  if (ready != 0) {
+    rewriting.hasText = true;
+    rewriting.isTouching = true;
+  } else if (rewriter.state == TextState.Complete && !rewriter.hasGone) {
+    // Its neighbours must not become one text, nor its line an empty one.
+    if (rewriting.isTouching) appendByte(rewriting.wire, 0x0a);
+    rewriting.isTouching = false;
+    rewriting.isGap = true;
+  }
   if (rewriter.hasDenied) rewriting.hasDenied = true;
   takeReady(rewriter, ready);
   if (rewriter.state == TextState.Failed) rewriting.isOver = true;
@@ -240,18 +255,20 @@ function readData(rewriting: Rewriting, policy: Policy, address: usize, bytes: u
   rewriting.dataBytes += bytes;
   const read = rewriter.state == TextState.Complete ? 0 : rewrite(rewriter, policy, address, bytes);
   // Behind the root value nothing but white space may stand.
-  if (rewriter.state == TextState.Complete && !isSpace(address + read, bytes - read)) spoilText(rewriter);
+  if (rewriter.state == TextState.Complete && spaceBytes(address + read, bytes - read) != bytes - read)
+    spoilText(rewriter);
   if (rewriter.state == TextState.Cut) rewriting.cut = rewriter.failure;
   else if (rewriter.state == TextState.Open)
     writeData(rewriting, rewriter, wholeCharacters(rewriter, readyBytes(rewriter)));
 }
 
-function isSpace(address: usize, bytes: u32): bool {
+/** How many of the `bytes` bytes at `address` are white space in front of all else (RFC 8259, section 2). */
+function spaceBytes(address: usize, bytes: u32): u32 {
   for (let i: u32 = 0; i < bytes; i++) {
     const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes, the caller's range.
-    if (byte != 0x20 && byte != 0x0a && byte != 0x0d && byte != 0x09) return false;
+    if (byte != 0x20 && byte != 0x0a && byte != 0x0d && byte != 0x09) return i;
   }
-  return true;
+  return bytes;
 }
 
 /** The event has ended: it goes out, or is left out. */

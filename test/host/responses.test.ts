@@ -8,7 +8,7 @@ import { type Exchange, filterEventStream, filterJsonBody, type ResponsePolicy }
 import { disagreement, type View, viewOfBody, viewOfStream } from "../oracle/response-view.ts";
 import { RESPONSE_VECTORS } from "../vectors/responses.ts";
 import { PROMPT_FRAMES } from "../vectors/responses-streams.ts";
-import { answer, frame, RESPONSE_POLICY, type ResponseVector } from "../vectors/responses-vector.ts";
+import { answer, frame, RESPONSE_POLICY, type ResponseVector, serverCall } from "../vectors/responses-vector.ts";
 import { BUILDS, type Build, type Delivery, everyCut, type Guard, pieces, send, startGuard } from "./guard.ts";
 
 const EVERY_CUT_BYTES = 2048;
@@ -192,6 +192,41 @@ describe.each(Object.keys(BUILDS) as Build[])("%s build", (build) => {
     const vector = { exchange: { method: "GET" }, status: 200, headers: [JSON_TYPE], body: Buffer.from(text) } as const;
     for (const cuts of [[], ...everyCut(text.length)]) {
       expect(respond(guardOf(RESPONSE_POLICY), vector, cuts).downstream.body().toString("utf8")).toBe(text);
+    }
+  });
+
+  test("a reader of lines finds one text in each", () => {
+    const [denied, list] = [serverCall("tools/call", "{}"), '{"id":1,"result":{"tools":[]}}'];
+    const lines = (...texts: readonly string[]): string => texts.map((text) => `${text}\n`).join("");
+    const tables = [
+      [lines(list, denied, denied, list), lines(list, list)],
+      [lines(denied, list, denied), lines(list)],
+      [lines(list, '{"id":1,"result":{"contents":[{"uri":"file:///etc/evil"}]}}', list), 3],
+      [`${lines(list)}{"id":1,"result":x}`, 2],
+      [`1${denied}${denied}2`, "1\n2"],
+      [`${lines("1", denied)}${denied}true`, "1\ntrue"],
+      ["\n\n1\r\n\r\n2\n", "\n\n1\r\n\r\n2\n"],
+    ] as const;
+    for (const [sent, expected] of tables) {
+      const vector = {
+        exchange: { method: "POST" },
+        status: 200,
+        headers: [JSON_TYPE],
+        body: Buffer.from(sent),
+      } as const;
+      for (const cuts of [[], ...everyCut(sent.length), [...sent].map((_, at) => at)]) {
+        const seen = respond(guardOf(RESPONSE_POLICY), vector, cuts).downstream.body().toString("utf8");
+        if (typeof expected === "string") {
+          expect(seen).toBe(expected);
+        } else {
+          const texts = seen.trimEnd().split("\n");
+          expect([sent, texts.length, texts.map((text) => typeof JSON.parse(text))]).toEqual([
+            sent,
+            expected,
+            texts.map(() => "object"),
+          ]);
+        }
+      }
     }
   });
 

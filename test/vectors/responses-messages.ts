@@ -1155,6 +1155,12 @@ const SEQUENCES: readonly ResponseVector[] = [
     `${serverCall("tools/call", '{"x":"evil"}')}\n${answer("{}")}`,
     [answer("{}")],
   ),
+  body(
+    "NDJSON",
+    "numbers and words around a call that is denied stay apart",
+    `1\n${serverCall("tools/call", '{"x":"evil"}')}2${serverCall("tools/call", '{"x":"evil"}')}true`,
+    ["1", "2", "true"],
+  ),
   body("NDJSON", "texts that touch", `${answer(LISTS)}${answer("{}")}`, [answer(LISTS_SEEN), answer("{}")]),
   body("NDJSON", "white space and nothing else", " \n\t\r\n ", []),
   body(
