@@ -69,6 +69,17 @@ function taskMethod(address: usize, bytes: u32): Method {
   return Method.UnknownTask;
 }
 
+/** Whether the method is a request of the revisions up to 2025-11-25 alone (MCP 2026-07-28; SEP-2575, SEP-2663). */
+export function isLegacyRequest(address: usize, bytes: u32): bool {
+  if (equalsLiteral(address, bytes, "initialize")) return true;
+  if (equalsLiteral(address, bytes, "ping")) return true;
+  if (equalsLiteral(address, bytes, "logging/setLevel")) return true;
+  if (equalsLiteral(address, bytes, "resources/subscribe")) return true;
+  if (equalsLiteral(address, bytes, "resources/unsubscribe")) return true;
+  if (equalsLiteral(address, bytes, "tasks/result")) return true;
+  return equalsLiteral(address, bytes, "tasks/list");
+}
+
 /** Where in `params` stands what the header `Mcp-Name` repeats. */
 export const enum MirrorSource {
   None,

@@ -113,9 +113,11 @@ export function checkMirror(message: Message, mirror: Mirror): Fault {
     // There is no handshake in the modern era, and nobody answers requests of the server.
     return isInitialize || !isCall ? Fault.EraMixed : Fault.MetaInvalid;
   }
-  if (isInitialize || !isCall) return Fault.EraMixed;
+  if (!isCall) return Fault.EraMixed;
   if (message.versionKind == Kind.Bad) return Fault.MetaInvalid;
-  if (!says(mirror.version, message.versionAt, message.versionBytes)) return Fault.HeaderMismatch;
+  if (!says(mirror.version, message.versionAt, message.versionBytes)) {
+    return isInitialize ? Fault.EraMixed : Fault.HeaderMismatch;
+  }
   if (!equalsLiteral(message.versionAt, message.versionBytes, "2026-07-28")) return Fault.VersionUnsupported;
   const isRequest = !isNotification(message.methodAt, message.methodBytes);
   if (isRequest && message.capabilitiesKind != Kind.Good) return Fault.MetaInvalid;

@@ -2,8 +2,8 @@
 // other messages. What is not listed is refused.
 
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
-import { Kind, Message, Shape } from "../mcp/message";
-import { Method, methodOf } from "../mcp/method";
+import { isModern, Kind, Message, Shape } from "../mcp/message";
+import { isLegacyRequest, Method, methodOf } from "../mcp/method";
 import { equalBytes, equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { Findings } from "./findings";
 import { hasName, NameSet } from "./name-set";
@@ -16,6 +16,8 @@ export function decide(policy: Policy, message: Message, findings: Findings): Re
   if (findings.roots != Reason.None) return findings.roots;
   if (message.shape == Shape.Response) return Reason.None;
   if (message.inputResponsesKind == Kind.Bad) return Reason.ParamsInvalid;
+  // Its server would say the same, unless it is one that does not tell the eras apart.
+  if (isModern(message) && isLegacyRequest(message.methodAt, message.methodBytes)) return Reason.MethodNotListed;
   if (message.hasTask && !policy.tasksAllowed) return Reason.TaskDenied;
   // SAFETY: methodBytes <= METHOD_BYTES_MAX, which `finishEnvelope` has checked.
   switch (methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX))) {

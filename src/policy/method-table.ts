@@ -46,6 +46,17 @@ export interface MethodRow {
 /** Tools with these prefixes change things and need a user's approval, or the written decision to do without one. */
 const FLAGGED_PREFIXES = ["delete", "update", "execute"];
 
+/** Requests that MCP 2026-07-28 has no more. */
+export const LEGACY_REQUESTS: readonly string[] = [
+  "initialize",
+  "ping",
+  "logging/setLevel",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "tasks/result",
+  "tasks/list",
+];
+
 /** The one method outside the table whose parameters the filter knows: `params.uri` is a resource. */
 const SKILLS_GET = "skills/get";
 
@@ -144,6 +155,7 @@ export function policyNotes(policy: TablePolicy): string[] {
   for (const { methods, path } of policy.unguarded ?? []) {
     notes.push(`unguarded: ${(methods ?? []).join(", ")} ${path ?? ""} passes without being read.`);
   }
+  notes.push(`requests of revision 2026-07-28 have no ${LEGACY_REQUESTS.join(", ")}: there these are refused.`);
   return notes;
 }
 

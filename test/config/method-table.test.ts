@@ -2,7 +2,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type HttpStream, Vm } from "../../src/host/index.ts";
-import { entryText, type MethodRow, methodTable, openedBy, type TablePolicy } from "../../src/policy/method-table.ts";
+import {
+  entryText,
+  LEGACY_REQUESTS,
+  type MethodRow,
+  methodTable,
+  openedBy,
+  type TablePolicy,
+} from "../../src/policy/method-table.ts";
 import { projectPath } from "../../src/project.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
@@ -158,6 +165,30 @@ test("a root that breaks the URI rules is refused in a client's response, as the
   stream.requestBody('{"jsonrpc":"2.0","id":1,"result":{"roots":[{"uri":"file:///srv/../etc"}]}}', true);
   expect(stream.filterState.get("mcp_reason")).toBe("uri_traversal");
 });
+
+test("what the notes call requests that the modern era has no more is refused there, and nothing else is", () => {
+  const vm = Vm.load(MODULE);
+  const plugin = vm.startPlugin(JSON.stringify(POLICIES["every member opened"]));
+  const meta = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const methods = new Set(SAMPLES.flatMap(({ message: { id, method } }) => (id === undefined ? [] : [String(method)])));
+  const refused = [...methods].filter((method) => {
+    const stream = plugin.openStream();
+    const headers = { "content-type": "application/json", "mcp-protocol-version": "2026-07-28", "mcp-method": method };
+    stream.requestHeaders({ ":method": "POST", ":path": "/mcp", ":authority": "server", ...headers }, false);
+    stream.requestBody(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { _meta: meta } }), true);
+    return stream.filterState.get("mcp_reason") === "method_not_listed" && passesSomewhere(method);
+  });
+  expect(new Set(refused)).toEqual(new Set(LEGACY_REQUESTS));
+});
+
+/** Whether the table has the method in a row that is not refused. */
+function passesSomewhere(method: string): boolean {
+  const table = methodTable(POLICIES["every member opened"] ?? CLOSED);
+  return table.some((row) => row.verdict !== "refused" && row.entries.some((entry) => entry.method === method));
+}
 
 /** Whether a row lets a message pass that asks for `subject`: a listed name, or a URI under a listed root. */
 function passes(row: MethodRow, subject = ""): boolean {

@@ -137,7 +137,7 @@ describe.each(FORMS)("%s: what contradicts its headers or its revision", (refusa
     ["version_unsupported", -32022, call({ [VERSION]: "" }), versions("")],
     ["meta_invalid", -32602, call({ [VERSION]: 1 }), modernHeaders("tools/call", "safe")],
     ["meta_invalid", -32602, toolCall("safe").replace(":1,", ":7,"), versions("2026-07-28")],
-    ["era_mixed", -32600, call({}, "initialize"), modernHeaders("initialize")],
+    ["era_mixed", -32600, call({}, "initialize"), versions("2025-11-25")],
   ] as const)("%s has HTTP status 400, the code %i and the id", (reason, code, body, headers) => {
     const stream = send(plugin, { headers, body });
     expect([status(stream), stream.codeDetails]).toEqual([400, `mcp_guard.${reason}`]);

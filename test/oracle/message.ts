@@ -293,6 +293,7 @@ function* methodFaults(message: JsonObject, policy: MessagePolicy): Generator<Me
   const params = objectMember(message, "params");
   const tasksAllowed = policy.tasks === "allow";
 
+  if (LEGACY_REQUESTS.has(method) && has(objectMember(params, "_meta"), VERSION_KEY)) yield "method_not_listed";
   if (method === "tools/call") yield* toolNameFaults(params.name, policy);
   if (has(params, "task") && !tasksAllowed) yield "task_denied";
   if (has(params, "inputResponses") && !isObject(params.inputResponses)) yield "params_invalid";
@@ -329,6 +330,18 @@ function* methodFaults(message: JsonObject, policy: MessagePolicy): Generator<Me
     else if (typeof params.uri === "string") yield* uriRules(params.uri, policy, "uri");
   }
 }
+
+/** What 2026-07-28 has no more. */
+const LEGACY_REQUESTS = new Set([
+  "initialize",
+  "ping",
+  "logging/setLevel",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "tasks/result",
+  "tasks/list",
+]);
+const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
 
 /** The methods about tasks that MCP knows, and whether each names one. */
 const TASK_METHODS: ReadonlyMap<string, boolean> = new Map([

@@ -45,7 +45,8 @@ export function* mirrorFaults(message: JsonObject, headers: Headers): Generator<
   const params = member(message, "params");
   const meta = member(params, "_meta");
   // Neither has a place in the modern era: no handshake, and no requests of the server that could be answered.
-  const isLegacyOnly = method === undefined || method === "initialize";
+  const isResponse = method === undefined;
+  const isLegacyOnly = isResponse || method === "initialize";
 
   if (!isObject(meta) || !Object.hasOwn(meta, VERSION_KEY)) {
     const [version = ""] = versions;
@@ -53,12 +54,12 @@ export function* mirrorFaults(message: JsonObject, headers: Headers): Generator<
       yield isLegacyOnly ? "era_mixed" : "meta_invalid";
     return;
   }
-  if (isLegacyOnly) yield "era_mixed";
+  if (isResponse) yield "era_mixed";
 
   const version = meta[VERSION_KEY];
   if (typeof version !== "string" || Buffer.byteLength(version) > VERSION_BYTES_MAX) yield "meta_invalid";
   else {
-    if (!says("mcp-protocol-version", version)) yield "header_mismatch";
+    if (!says("mcp-protocol-version", version)) yield isLegacyOnly ? "era_mixed" : "header_mismatch";
     if (version !== MODERN) yield "version_unsupported";
   }
   if (typeof method !== "string") return;

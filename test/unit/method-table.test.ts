@@ -148,8 +148,12 @@ describe("the notes say what the table alone would be wrong about:", () => {
     expect(note({ uri_traversal: "literal" })).not.toContain("segment");
   });
 
+  test("requests that the modern era has no more", () => {
+    expect(note({})).toMatch(/^requests of revision 2026-07-28 have no initialize, .*: there these are refused\.$/m);
+  });
+
   test("web pages and hosts", () => {
-    expect(note({})).toBe(
+    expect(note({})).toContain(
       "allowed_origins is empty: a request with an Origin header, as web pages send it, is refused.",
     );
     expect(note({ allowed_origins: ["https://a.example"] })).toContain("pass from https://a.example.");

@@ -40,6 +40,20 @@ const OPEN: RequestPolicy = {
 const named = (...names: readonly Header[]): Changes => ({ ...callHeaders(...names), policy: OPEN });
 const callNamed = (tool: string): Uint8Array => modern("tools/call", { name: tool, arguments: {} });
 
+const PROMPT = { type: "ref/prompt", name: "safe" };
+const VALUE = { name: "a", value: "b" };
+
+/** Requests that 2026-07-28 has no more. */
+const LEGACY_REQUESTS: readonly (readonly [method: string, params: object])[] = [
+  ["initialize", { protocolVersion: MODERN, capabilities: {}, clientInfo: {} }],
+  ["ping", {}],
+  ["logging/setLevel", { level: "info" }],
+  ["resources/subscribe", { uri: "file:///docs/a" }],
+  ["resources/unsubscribe", { uri: "file:///docs/a" }],
+  ["tasks/result", { taskId: "t" }],
+  ["tasks/list", {}],
+];
+
 /** A modern request of each method whose name is mirrored, with the value that `Mcp-Name` has to have. */
 const NAMED: readonly (readonly [method: string, params: object, value: string])[] = [
   ["tools/call", { name: "safe", arguments: {} }, "safe"],
@@ -194,14 +208,16 @@ const MIRRORED: readonly ThreatVector[] = [
     modern("tools/list"),
     withHeaders(version(), method("tools/list"), name("a"), name("b")),
   ),
-  pass(27, "tasks/result needs no name", modern("tasks/result", { taskId: "t" }), {
-    ...withHeaders(version(), method("tasks/result")),
+  pass(27, "completion/complete needs no name", modern("completion/complete", { ref: PROMPT, argument: VALUE }), {
+    ...withHeaders(version(), method("completion/complete")),
     policy: OPEN,
   }),
-  pass(27, "resources/subscribe needs no name", modern("resources/subscribe", { uri: "file:///docs/a" }), {
-    ...withHeaders(version(), method("resources/subscribe")),
-    policy: OPEN,
-  }),
+  pass(
+    27,
+    "subscriptions/listen needs no name",
+    modern("subscriptions/listen", { notifications: { resourceSubscriptions: ["file:///docs/a"] } }),
+    { ...withHeaders(version(), method("subscriptions/listen")), policy: OPEN },
+  ),
 
   refuse(27, "another method", SAFE, MISMATCH, withHeaders(version(), method("tools/list"), name("safe"))),
   refuse(27, "the method in another case", SAFE, MISMATCH, withHeaders(version(), method("Tools/Call"), name("safe"))),
@@ -294,6 +310,22 @@ const unsupported = (value: string): ThreatVector =>
     withHeaders(version(value), method("tools/call"), name("safe")),
   );
 
+/** A request of a method that the modern era does not know: MCP 2026-07-28 wants HTTP 404 for it. */
+const gone = (legacy: string, params: object): ThreatVector => {
+  const headers = withHeaders(version(), method(legacy));
+  const vector = refuse(
+    53,
+    `${legacy}, which the modern era has no more`,
+    modern(legacy, params),
+    "method_not_listed",
+    {
+      ...headers,
+      policy: OPEN,
+    },
+  );
+  return { ...vector, expect: { ...vector.expect, status: 404 } };
+};
+
 const badMeta = (
   what: string,
   meta: object,
@@ -376,13 +408,22 @@ const ERAS: readonly ThreatVector[] = [
     ),
   ]),
   ...["2026-07-29", "2027-01-01", "2026-07-28-rc", "draft", ""].map(unsupported),
-  refuse(
-    53,
-    "a handshake with a modern body",
-    modern("initialize", { protocolVersion: "2025-11-25", capabilities: {} }),
-    "era_mixed",
-    withHeaders(version(), method("initialize")),
+  ...[[], [version("2025-11-25")], [version(), version()]].map((headers) =>
+    refuse(
+      53,
+      `a handshake with a modern body, ${headers.length === 1 ? "a legacy header" : `${headers.length} headers`}`,
+      modern("initialize", { protocolVersion: "2025-11-25", capabilities: {} }),
+      headers.length === 2 ? [MISMATCH, "era_mixed", "method_not_listed"] : ["era_mixed", "method_not_listed"],
+      withHeaders(...headers, method("initialize")),
+    ),
   ),
+  ...LEGACY_REQUESTS.flatMap(([legacy, params]) => [
+    gone(legacy, params),
+    pass(53, `${legacy} in the legacy era`, bytes(JSON.stringify({ jsonrpc: "2.0", id: 1, method: legacy, params })), {
+      ...withHeaders(version("2025-11-25")),
+      policy: OPEN,
+    }),
+  ]),
   pass(53, "a modern call with a session header", SAFE, callHeaders(name("safe"), ["mcp-session-id", "s"])),
   refuse(
     53,
