@@ -99,6 +99,7 @@ function exactly(place: ServerPlace, address: usize, bytes: u32): ServerMember {
     case ServerPlace.Block: {
       let member = match(ServerMember.Unknown, address, bytes, "type", ServerMember.Type);
       member = match(member, address, bytes, "uri", ServerMember.Uri);
+      member = match(member, address, bytes, "content", ServerMember.Content);
       return match(member, address, bytes, "icons", ServerMember.Icons);
     }
     case ServerPlace.Icon:

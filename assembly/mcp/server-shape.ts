@@ -32,7 +32,10 @@ export function placeIn(parent: ServerPlace, member: ServerMember, isObject: boo
     case ServerPlace.Prompt:
     case ServerPlace.Resource:
     case ServerPlace.Template:
+      return !isObject && member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
     case ServerPlace.Block:
+      // The result of a tool in a message for sampling has blocks of its own.
+      if (member == ServerMember.Content) return isObject ? ServerPlace.Block : ServerPlace.Blocks;
       return !isObject && member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
     case ServerPlace.Tool:
       if (member == ServerMember.Meta) return isObject ? ServerPlace.ToolMeta : ServerPlace.None;

@@ -97,15 +97,11 @@ function prepare(rewriter: Rewriter, frame: Frame, member: ServerMember): void {
     case ServerMember.Contents:
     case ServerMember.Values:
     case ServerMember.Elicitations:
-      rewriter.instead = Instead.EmptyList;
-      break;
     case ServerMember.Icons:
     case ServerMember.Messages:
     case ServerMember.InputRequests:
-      rewriter.instead = Instead.EmptyList;
-      break;
     case ServerMember.Content:
-      if (frame.place == ServerPlace.Result) rewriter.instead = Instead.EmptyList;
+      rewriter.instead = Instead.EmptyList;
       break;
     case ServerMember.Instructions:
       // From behind the member's name: what stands between is white space and the colon.

@@ -146,7 +146,7 @@ const tool = fc.oneof(
 const prompt = someOf([["name", mostly(promptName)]], [...described, ["arguments", valueText(2)]]);
 const resource = someOf([["uri", mostly(uri)]], described);
 const resourceTemplate = someOf([["uriTemplate", mostly(template)]], described);
-const block = fc.oneof(
+const flatBlock = fc.oneof(
   someOf(
     [
       ["type", oneOf("text")],
@@ -169,7 +169,24 @@ const block = fc.oneof(
     ],
   ),
 );
-const content = fc.oneof(block, fc.array(fc.constant(mostly(block)), { maxLength: 3 }).chain(arrayText));
+const contentOf = (block: Member[1]): Member[1] =>
+  fc.oneof(
+    { weight: 9, arbitrary: block },
+    { weight: 9, arbitrary: fc.array(fc.constant(mostly(block)), { maxLength: 3 }).chain(arrayText) },
+    { weight: 1, arbitrary: fc.oneof(prose, numberText) },
+  );
+const toolResult = someOf(
+  [
+    ["type", oneOf("tool_result")],
+    ["content", contentOf(flatBlock)],
+  ],
+  [
+    ["toolUseId", prose],
+    ["uri", uri],
+  ],
+);
+const block = fc.oneof({ weight: 4, arbitrary: flatBlock }, { weight: 1, arbitrary: toolResult });
+const content = contentOf(block);
 const promptMessage = someOf(
   [["role", oneOf("user", "assistant")]],
   [

@@ -581,9 +581,9 @@ class Rules {
   private block(block: TreeObject): Tree {
     const type = memberOf(block, "type");
     const isLink = type?.kind === "string" && type.text === "resource_link";
-    if (this.hasNear(block, ["type", "uri", "icons"])) return REMOVED_BLOCK;
+    if (this.hasNear(block, ["type", "uri", "icons", "content"])) return REMOVED_BLOCK;
     if (isLink && !this.isAllowedUri(memberOf(block, "uri"))) return REMOVED_BLOCK;
-    return this.withIcons(block);
+    return mapMembers(this.withIcons(block), { content: (content) => this.content(content) });
   }
 
   private messages(list: Tree): Tree {

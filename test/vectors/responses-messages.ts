@@ -454,6 +454,48 @@ const CONTENT: readonly ResponseVector[] = [
       ),
       ...result("content", "neither list nor object", '{"content":"evil"}', '{"content":[]}'),
       ...result(
+        "content",
+        "of a message, neither list nor object",
+        '{"messages":[{"role":"user","content":"evil"},{"role":"user","content":7},{"role":"user","content":null}]}',
+        '{"messages":[{"role":"user","content":[]},{"role":"user","content":[]},{"role":"user","content":[]}]}',
+      ),
+      ...result(
+        "content",
+        "of a tool's result in a message",
+        `{"messages":[{"role":"user","content":[{"type":"tool_result","toolUseId":"1","content":[${good[0]},${link("http://h/evil")},{"type":"text","text":"t"}]}]}]}`,
+        `{"messages":[{"role":"user","content":[{"type":"tool_result","toolUseId":"1","content":[${good[0]},${removed},{"type":"text","text":"t"}]}]}]}`,
+      ),
+      ...result(
+        "content",
+        "of a tool's result in a message, its type behind it",
+        `{"messages":[{"content":{"content":[${link("http://h/evil")}],"type":"tool_result"}}]}`,
+        `{"messages":[{"content":{"content":[${removed}],"type":"tool_result"}}]}`,
+      ),
+      ...result(
+        "content",
+        "of a tool's result in one in one",
+        `{"content":[{"type":"tool_result","content":[{"content":[{"content":${link("http://h/evil")}}],"type":"tool_result"}]}]}`,
+        `{"content":[{"type":"tool_result","content":[{"content":[{"content":${removed}}],"type":"tool_result"}]}]}`,
+      ),
+      ...result(
+        "content",
+        "of a tool's result, neither list nor object",
+        '{"content":[{"type":"tool_result","content":"evil"}]}',
+        '{"content":[{"type":"tool_result","content":[]}]}',
+      ),
+      ...result(
+        "content",
+        "of a link that goes",
+        `{"content":[{"type":"resource_link","content":[${good[0]}],"uri":"http://h/evil"},{"content":[{"type":"resource_link","uri":"http://h/evil"}],"uri":"http://h/evil","type":"resource_link"}]}`,
+        `{"content":[${removed},${removed}]}`,
+      ),
+      ...result(
+        "content",
+        "of a block, under a name that is nearly content",
+        `{"content":[{"type":"tool_result","Content":[${link("http://h/evil")}]}]}`,
+        `{"content":[${removed}]}`,
+      ),
+      ...result(
         "messages",
         "of a prompt",
         `{"messages":[{"role":"user","content":${link("http://h/evil")}},{"role":"user","content":[${good[0]},${link("http://h/evil")}]},{"role":"user","content":{"type":"text","text":"t"}}],"description":"d"}`,
