@@ -62,6 +62,8 @@ export class Exchange {
   /** What was left out of the response or replaced, and hidden characters that were taken out of it. */
   removed: u32;
   hidden: u32;
+  /** Monitor mode: why the response would not have passed. */
+  responseFault: Reason;
 
   /** For the refusal and the access log: copies, so that they outlive the inspection. Addresses of this record. */
   requestIdBytes: u32;

@@ -6,7 +6,7 @@ import { NAME_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeEscaped, writeLiteral, writeNumber } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
-import { countExchange, countResponse, decisionName } from "./counters";
+import { countExchange, countResponse, Decision, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
 import { settle } from "./request";
 import { endResponse } from "./response";
@@ -18,6 +18,10 @@ const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
 export function recordExchange(exchange: Exchange): void {
   settle(exchange);
   endResponse(exchange);
+  if (exchange.reason == Reason.None && exchange.responseFault != Reason.None) {
+    exchange.reason = exchange.responseFault;
+    exchange.decision = Decision.WouldRefuse;
+  }
   countResponse(exchange.removed, exchange.hidden);
   countExchange(exchange.decision, exchange.reason);
   setText("mcp_decision", decisionName(exchange.decision));

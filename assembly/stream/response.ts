@@ -32,12 +32,14 @@ export function onResponseHeaders(exchange: Exchange, endOfStream: bool): Action
   if (exchange.stage == Stage.Refused) return Action.Continue;
   // Anything that is not our own reply comes from the upstream, perhaps before the verdict: it has only seen headers.
   const policy = exchange.guard.policy;
-  if (policy === null || endOfStream || !isGuarded(exchange, policy)) {
+  if (policy === null || endOfStream || !isGuarded(exchange)) {
     exchange.upstreamAnswered = true;
     return Action.Continue;
   }
   const reason = beginResponse(exchange, policy);
-  if (reason != Reason.None) {
+  if (policy.mode == Mode.Monitor) {
+    if (reason != Reason.None) stopWatching(exchange, reason);
+  } else if (reason != Reason.None) {
     endResponse(exchange);
     refuse(exchange, reason);
     return Action.Continue;
@@ -53,9 +55,12 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
   const rewriting = exchange.rewriting;
   const policy = exchange.guard.policy;
   if (rewriting === null) return Action.Continue;
+  if (rewriting.isWatched) {
+    watchBody(exchange, rewriting, bytes, endOfStream);
+    return Action.Continue;
+  }
   // Limits of another policy than the one that the rewriting was made for: what it holds cannot be judged any more.
-  const isStale = policy === null || rewriting.generation != exchange.guard.generation;
-  if (policy === null || isStale || !readBody(rewriting, policy, bytes)) return cut(exchange, bytes, Reason.Internal);
+  if (policy === null || isStale(exchange, rewriting) || !readBody(rewriting, policy, bytes)) return cut(exchange, bytes, Reason.Internal);
   if (endOfStream) endRewriting(rewriting, policy);
   if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
   if (rewriting.cut != Reason.None) return cut(exchange, bytes, rewriting.cut);
@@ -70,9 +75,37 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
 export function onResponseTrailers(exchange: Exchange): Action {
   const rewriting = exchange.rewriting;
   if (rewriting === null) return Action.Continue;
-  if (!isAtEnd(rewriting)) return cut(exchange, 0, Reason.ResponseInvalid);
+  const isWatched = rewriting.isWatched;
+  if (!isAtEnd(rewriting)) {
+    if (!isWatched) return cut(exchange, 0, Reason.ResponseInvalid);
+    stopWatching(exchange, Reason.ResponseInvalid);
+  }
   endResponse(exchange);
   return Action.Continue;
+}
+
+/** Monitor mode: reads what passes, and throws away what a client would have got in its place. */
+function watchBody(exchange: Exchange, rewriting: Rewriting, bytes: u32, endOfStream: bool): void {
+  const policy = exchange.guard.policy;
+  if (policy === null || isStale(exchange, rewriting) || !readBody(rewriting, policy, bytes)) {
+    endResponse(exchange);
+    return;
+  }
+  if (endOfStream) endRewriting(rewriting, policy);
+  emptyWire(rewriting);
+  if (!account(exchange, policy, rewritingBytes(rewriting, policy))) stopWatching(exchange, Reason.Overloaded);
+  else if (rewriting.cut != Reason.None) stopWatching(exchange, rewriting.cut);
+  else if (endOfStream) endResponse(exchange);
+}
+
+/** Monitor mode: notes why the response would not have passed; that the guard was too busy says nothing about it. */
+function stopWatching(exchange: Exchange, reason: Reason): void {
+  endResponse(exchange);
+  if (reason != Reason.Overloaded && reason != Reason.Internal) exchange.responseFault = reason;
+}
+
+function isStale(exchange: Exchange, rewriting: Rewriting): bool {
+  return rewriting.generation != exchange.guard.generation;
 }
 
 /** Takes back what the response needed. */
@@ -98,10 +131,17 @@ function account(exchange: Exchange, policy: Policy, bytes: u32): bool {
   return true;
 }
 
-/** Monitor mode changes nothing, and what the policy leaves unguarded is none of ours. */
-function isGuarded(exchange: Exchange, policy: Policy): bool {
-  if (policy.mode == Mode.Monitor) return false;
-  return exchange.decision != Decision.Outbound && exchange.decision != Decision.Unguarded;
+/** What the policy leaves unguarded is none of ours, and what it would have refused has no response. */
+function isGuarded(exchange: Exchange): bool {
+  switch (exchange.decision) {
+    case Decision.Outbound:
+    case Decision.Unguarded:
+    case Decision.WouldRefuse:
+    case Decision.NotRead:
+      return false;
+    default:
+      return true;
+  }
 }
 
 /** Prepares the reading of a response; a reason when it must not pass. */
@@ -110,10 +150,14 @@ function beginResponse(exchange: Exchange, policy: Policy): Reason {
   if (responseMedia == Media.Other) {
     return exchange.wantsMessages && responseStatus < CLIENT_ERROR ? Reason.ResponseType : Reason.None;
   }
+  const isWatched = policy.mode == Mode.Monitor;
+  // Nobody has asked the server for a plain body, so that this is none says nothing.
+  if (isWatched && isResponseEncoded) return Reason.None;
   if (isResponseEncoded) return Reason.ResponseEncoded;
-  if (!removeHeaders()) return Reason.Internal;
+  if (!isWatched && !removeHeaders()) return Reason.Internal;
   const isEvents = responseMedia == Media.EventStream;
   const rewriting = createRewriting(exchange.guard, isEvents, exchange.isGet, exchange.completesPrompt);
+  rewriting.isWatched = isWatched;
   exchange.rewriting = rewriting;
   return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;
 }

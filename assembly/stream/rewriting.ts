@@ -46,6 +46,8 @@ export class Rewriting {
   /** An event stream that answers to GET, in which an `endpoint` may stand. */
   isGet: bool;
   completesPrompt: bool;
+  /** Monitor mode: the client gets the body as it comes. */
+  isWatched: bool;
   /** Elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;

@@ -21,6 +21,8 @@ export interface AccessEntry {
   mcp_reason: string | null;
   mcp_method: string | null;
   mcp_tool: string | null;
+  /** How much of the answer was left out or replaced, in digits; null when nothing was. */
+  mcp_removed: string | null;
 }
 
 /** Reads one line; undefined for a line that is no access log entry (the two logs share one stream in a container). */

@@ -152,6 +152,30 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
     expect(raw.replies).toEqual([]);
   });
 
+  test("a second configuration: a response that is only watched goes on, one that is filtered is cut", () => {
+    const watching = Buffer.from('{"tool_allowlist":["safe"],"mode":"monitor"}');
+    for (const [first, second, details] of [
+      [watching, CONFIGURATION, []],
+      [CONFIGURATION, watching, ["mcp_guard.internal"]],
+    ] as const) {
+      const raw = reading(build);
+      for (const configuration of [first, second]) {
+        raw.give.buffer = { bytes: configuration };
+        expect(raw.call.proxy_on_configure!(ROOT, configuration.length)).toBe(1);
+        if (configuration === second) break;
+        raw.call.proxy_on_delete!(STREAM);
+        raw.call.proxy_on_context_create!(STREAM, ROOT);
+        raw.call.proxy_on_request_headers!(STREAM, POST.length, 0);
+        raw.give.buffer = { bytes: SAFE };
+        expect(raw.call.proxy_on_request_body!(STREAM, SAFE.length, 1)).toBe(0);
+        expect(raw.call.proxy_on_response_headers!(STREAM, POST.length, 0)).toBe(0);
+      }
+      raw.give.buffer = { bytes: SAFE };
+      expect(raw.call.proxy_on_response_body!(STREAM, SAFE.length, 0)).toBe(details.length === 0 ? 0 : HOLD_BODY);
+      expect(raw.replies.map((reply) => reply.details)).toEqual(details);
+    }
+  });
+
   test("body and trailers without headers are refused", () => {
     for (const first of ["proxy_on_request_body", "proxy_on_request_trailers"]) {
       const raw = configured(build);

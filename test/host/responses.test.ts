@@ -3,51 +3,20 @@
 // of a long body), and byte by byte.
 
 import { afterAll, describe, expect, test } from "vitest";
-import type { HttpStream, StreamOptions } from "../../src/host/index.ts";
-import { type Exchange, filterEventStream, filterJsonBody, type ResponsePolicy } from "../oracle/response.ts";
+import type { HttpStream } from "../../src/host/index.ts";
+import { filterEventStream, filterJsonBody, type ResponsePolicy } from "../oracle/response.ts";
 import { disagreement, type View, viewOfBody, viewOfStream } from "../oracle/response-view.ts";
 import { RESPONSE_VECTORS } from "../vectors/responses.ts";
 import { PROMPT_FRAMES } from "../vectors/responses-streams.ts";
 import { answer, frame, RESPONSE_POLICY, type ResponseVector, serverCall } from "../vectors/responses-vector.ts";
-import { BUILDS, type Build, type Delivery, everyCut, type Guard, pieces, send, startGuard } from "./guard.ts";
+import { BUILDS, type Build, everyCut, type Guard, pieces, send, startGuard } from "./guard.ts";
+import { LIST_REQUEST, request, respond } from "./respond.ts";
 
 const EVERY_CUT_BYTES = 2048;
 const SAMPLED_CUTS = 200;
 const BYTEWISE_BYTES = 20_000;
 /** A long body is cut at the sample only where its cuts are cheap. */
 const LONG_CUTS = 20;
-
-const LIST_REQUEST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
-const PROMPT_REQUEST =
-  '{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"greet"},"argument":{"name":"a","value":""}}}';
-
-function request(exchange: Exchange, stream: StreamOptions = {}): Delivery {
-  if (exchange.method === "GET")
-    return { method: "GET", headers: [["accept", exchange.accept ?? "text/event-stream"]], end: "headers", stream };
-  return { body: exchange.completesPrompt ? PROMPT_REQUEST : LIST_REQUEST, stream };
-}
-
-/** Sends the request and the response in pieces; each piece is dropped once the stream has ended. */
-function respond(
-  guard: Guard,
-  { exchange, status, headers, body }: Pick<ResponseVector, "exchange" | "status" | "headers" | "body">,
-  cuts: Iterable<number>,
-  end: "merged" | "separate" | "trailers" = "separate",
-): HttpStream {
-  const stream = send(guard.plugin, request(exchange));
-  if (stream.localReply !== undefined) throw new Error(`the request was refused: ${stream.codeDetails}`);
-  stream.responseHeaders([[":status", String(status)], ...headers], false);
-  let from = 0;
-  for (const to of cuts) {
-    stream.responseBody(body.subarray(from, to), false);
-    from = to;
-  }
-  if (from < body.length || end === "merged") stream.responseBody(body.subarray(from), end === "merged");
-  if (end === "separate") stream.responseBody("", true);
-  if (end === "trailers") stream.responseTrailers([["x-checksum", "0"]]);
-  guard.vm.logs.length = 0;
-  return stream;
-}
 
 const view = (kind: "json" | "events", { downstream }: HttpStream): View =>
   (kind === "json" ? viewOfBody : viewOfStream)(downstream.body(), downstream.reset);

@@ -40,6 +40,8 @@ const PAUSE_MS = 2;
 /** How long a cut request is left alone, so that both Envoy and the server have seen what was sent of it. */
 const SETTLE_MS = 60;
 
+type Logged = readonly [decision: string | null, reason: string | null, removed?: string];
+
 /** One exchange: what the client sends, and what the server does. */
 interface Exchange {
   readonly name: string;
@@ -52,7 +54,7 @@ interface Exchange {
   /** Default: the usual answer when the request is complete. */
   readonly respond?: Respond;
   /** What the access log says of it; absent where the request never gets as far as the filter. */
-  readonly logged?: readonly [decision: string | null, reason: string | null];
+  readonly logged?: Logged;
   readonly only?: Protocol;
 }
 
@@ -104,6 +106,7 @@ const BODIES: readonly (readonly [body: string, logged: readonly [string, string
 ];
 
 const long = (bytes: number, tool: string): string => toolCall(tool, { text: "x".repeat(bytes) });
+const UNLISTED = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"evil"},{"name":"safe"}],"ttlMs":90000}}';
 const event = { "content-type": "text/event-stream" };
 const isModern: Fields = [
   ["mcp-protocol-version", "2026-07-28"],
@@ -282,6 +285,33 @@ const EXCHANGES: readonly Exchange[] = [
     headers: [...JSON_FIELDS, ["expect", "100-continue"]],
     logged: notListed,
   },
+  {
+    name: "an answer of another type",
+    body: SAFE,
+    respond: afterwards((response) => {
+      response.writeHead(200, { "content-type": "text/plain" });
+      response.end(UNLISTED);
+    }),
+    logged: would("response_type"),
+  },
+  {
+    name: "an answer with what is not listed",
+    body: SAFE,
+    respond: afterwards((response) => {
+      response.writeHead(200, { "content-type": "application/json", etag: '"1"' });
+      response.end(UNLISTED);
+    }),
+    logged: [...allowed, "1"],
+  },
+  {
+    name: "an answer that would be cut",
+    body: SAFE,
+    respond: afterwards((response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(`{"jsonrpc":"2.0","id":1,"result":{"text":"${"z".repeat(100_000)}",}}`);
+    }),
+    logged: would("response_invalid"),
+  },
   { name: "GET with a body", method: "GET", body: "x", logged: would("body_unexpected") },
   { name: "PUT", method: "PUT", body: SAFE, logged: would("http_method") },
   { name: "PATCH without a body", method: "PATCH", framing: "none", logged: would("http_method") },
@@ -313,10 +343,7 @@ describe.each(RUNS)("Envoy $version, an $upstream server", ({ version, upstream 
   let requests = 0;
   /** What the server does with a request, by its id. */
   const responders = new Map<string, Respond>();
-  const logged = new Map<
-    string,
-    { readonly expected: readonly [decision: string | null, reason: string | null]; readonly name: string }
-  >();
+  const logged = new Map<string, { readonly expected: Logged; readonly name: string }>();
 
   beforeAll(async () => {
     const [released, held] = GUARDS;
@@ -393,11 +420,11 @@ describe.each(RUNS)("Envoy $version, an $upstream server", ({ version, upstream 
     await expect.poll(() => [...logged.keys()].filter((id) => !entries().has(id)), PATIENCE).toEqual([]);
     const found = entries();
     const wrong = [...logged].flatMap(([id, { expected, name }]) => {
-      const [decision, reason] = expected;
-      const { mcp_decision, mcp_reason } = found.get(id)!;
-      return mcp_decision === decision && mcp_reason === reason
+      const [decision, reason, removed] = expected;
+      const { mcp_decision, mcp_reason, mcp_removed } = found.get(id)!;
+      return mcp_decision === decision && mcp_reason === reason && (removed === undefined || mcp_removed === removed)
         ? []
-        : [`${id}, ${name}: ${mcp_decision} ${mcp_reason}`];
+        : [`${id}, ${name}: ${mcp_decision} ${mcp_reason} ${mcp_removed}`];
     });
     expect(wrong).toEqual([]);
     expect(logged.size).toBeGreaterThan(100);

@@ -315,7 +315,8 @@ function renderExchange(entry: AccessEntry): string {
   const request = `${entry.method ?? "-"} ${entry.path ?? "-"} ${entry.response_code}`;
   const member = openedBy(entry.mcp_reason ?? "");
   const hint = member === undefined ? "" : `  (opened by ${member})`;
-  return `${time}  ${request}  ${verdict || "-"}  ${subject || (entry.response_code_details ?? "-")}${hint}`;
+  const removed = entry.mcp_removed === null ? "" : `  (left out of the answer: ${entry.mcp_removed})`;
+  return `${time}  ${request}  ${verdict || "-"}  ${subject || (entry.response_code_details ?? "-")}${hint}${removed}`;
 }
 
 async function waitForEnd(envoy: EnvoyProcess, demo: DemoServer | undefined, context: CommandContext): Promise<number> {
