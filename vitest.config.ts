@@ -1,10 +1,12 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
+/** What needs Go, or takes long: lanes of their own, which `make` names in TEST_LANE. */
+const lanes = ["mesh", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // What needs Go and builds for minutes is a lane of its own: make test-mesh sets this.
-    exclude: process.env.MESH_LANE === "1" ? configDefaults.exclude : [...configDefaults.exclude, "test/mesh/**"],
+    exclude: [...configDefaults.exclude, ...lanes.map((lane) => `test/${lane}/**`)],
     // The reaper image of testcontainers comes from a container registry; the suites stop what they start instead.
     env: { TESTCONTAINERS_RYUK_DISABLED: "true" },
     testTimeout: 30_000,

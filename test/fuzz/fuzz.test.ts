@@ -6,7 +6,7 @@ import { fuzzRequests } from "./request.ts";
 import { fuzzResponses } from "./response.ts";
 import { secondsFromEnvironment, seedFromEnvironment } from "./samples.ts";
 
-const seed = seedFromEnvironment();
+const seed = seedFromEnvironment("FUZZ_SEED");
 const seconds = secondsFromEnvironment();
 const timeout = seconds * 1000 + 60_000;
 

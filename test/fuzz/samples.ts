@@ -26,12 +26,11 @@ export function* samples<T>(
   }
 }
 
-/** `FUZZ_SEED`, or another one each time. */
-export function seedFromEnvironment(): number {
-  const given = Number(process.env.FUZZ_SEED);
-  return Number.isSafeInteger(given) && process.env.FUZZ_SEED !== "" && process.env.FUZZ_SEED !== undefined
-    ? given
-    : Math.floor(Math.random() * 2 ** 31);
+/** The number in this variable of the environment, or another one each time. */
+export function seedFromEnvironment(name: string): number {
+  const text = process.env[name] ?? "";
+  const given = Number(text);
+  return text !== "" && Number.isSafeInteger(given) ? given : Math.floor(Math.random() * 2 ** 31);
 }
 
 /** `FUZZ_SECONDS`, or what `make test` takes. */
