@@ -24,7 +24,7 @@ help: ## list the targets
 # --- building ---------------------------------------------------------------------------------------------------------
 
 .PHONY: build
-build: build/plugin.wasm build/plugin.debug.wasm build/node/built ## compile the filter (build/plugin.wasm) and the command (build/node)
+build: build/plugin.wasm build/plugin.debug.wasm build/plugin.scalar.wasm build/node/built ## compile the filter (build/plugin.wasm) and the command (build/node)
 
 .PHONY: node-version
 node-version:
@@ -41,6 +41,10 @@ build/plugin.wasm: $(FILTER_SOURCES) $(PACKAGES)
 
 build/plugin.debug.wasm: $(FILTER_SOURCES) $(PACKAGES)
 	$(BIN)/asc --config asconfig.json --target debug
+
+# For hosts without the SIMD instructions of Wasm: not Envoy's V8, which has them.
+build/plugin.scalar.wasm: $(FILTER_SOURCES) $(PACKAGES)
+	$(BIN)/asc --config asconfig.json --target scalar
 
 build/node/built: $(NODE_SOURCES) $(PACKAGES)
 	$(BIN)/tsc -p tsconfig.build.json
@@ -121,7 +125,7 @@ build/bench/built: $(BENCH_SOURCES) $(PACKAGES)
 
 .PHONY: size
 size: build ## the size of the compiled filter, in bytes
-	@wc -c build/plugin.wasm build/plugin.debug.wasm
+	@wc -c build/plugin.wasm build/plugin.debug.wasm build/plugin.scalar.wasm
 
 # --- shipping ---------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 // and can only refuse a text, never hide a duplicate.
 
 import { MEMBER_SLOTS_MIN } from "../limits";
+import { SHORT_BYTES_MAX, shortHash } from "../memory/short-hash";
 import { sipHash } from "../memory/siphash";
 
 @unmanaged
@@ -69,13 +70,31 @@ export function memberBytes(set: MemberSet): u32 {
  * depth, so the depth keeps the names of nested objects apart.
  */
 export function addMember(set: MemberSet, name: usize, bytes: u32, depth: u32): Added {
+  return addHash(set, hashOf(name, bytes, depth)) ? Added.New : Added.Duplicate;
+}
+
+/** Adds a name by its hash; false when the set has it. */
+export function addHash(set: MemberSet, hash: u64): bool {
   if (set.entries << 1 == set.slotCount) grow(set);
-  const hash = sipHash(name, bytes, depth);
   const slot = find(set, hash);
   // SAFETY: `find` gives the address of a slot of this set.
-  if (load<u64>(slot) == hash) return Added.Duplicate;
+  if (load<u64>(slot) == hash) return false;
   append(set, slot, hash);
-  return Added.New;
+  return true;
+}
+
+/** The hash of a name: the short one of json/run.ts where that has one, so that a name has the same however it is spelled. */
+function hashOf(name: usize, bytes: u32, depth: u32): u64 {
+  if (bytes > SHORT_BYTES_MAX) return sipHash(name, bytes, depth);
+  let low: u64 = 0;
+  let high: u64 = 0;
+  for (let i: u32 = 0; i < bytes; i++) {
+    const byte = u64(load<u8>(name + i)); // SAFETY: i < bytes, the caller's range.
+    if (byte == 0) return sipHash(name, bytes, depth);
+    if (i < 8) low |= byte << u64(i << 3);
+    else high |= byte << u64((i - 8) << 3);
+  }
+  return shortHash(low, high, depth);
 }
 
 /** Removes the entries that came after the first `kept`: those of an object that closes. */

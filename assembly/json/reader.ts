@@ -4,168 +4,32 @@
 // Use: `openChunk(reader, address, bytes)`, then `next(reader)` until it says NeedMore or Failed; after the last chunk
 // `finish(reader)`. The state is constant in size: a string that nobody captures is validated and never stored.
 //
-// The seam for speed: a caller that wants nothing of what stands inside a value sets `reportDepth`, and `next` runs over
-// it without coming back; the runs of plain bytes are json/scan.ts.
+// For speed: a caller that wants nothing of what stands inside a value sets `reportDepth`, and `next` runs over it without
+// coming back, over whole tokens where it can (json/run.ts). What stands here is the byte machine: it can be cut anywhere, knows
+// everything, and finds every error.
 
 import { asciiLower } from "../memory/bytes";
 import { JsonError } from "./error";
+import { Added, addMember, clearMembers, freeMembers, initMembers, MemberSet, memberBytes } from "./members";
+import { canRun, endOfString, RUN_BYTES, runTokens } from "./run";
+import { isSpace, scanPlain, scanSpace, scanText } from "./scan";
 import {
-  Added,
-  addMember,
-  clearMembers,
-  dropMembers,
-  freeMembers,
-  initMembers,
-  MemberSet,
-  memberBytes,
-} from "./members";
-import { scanPlain, scanSpace } from "./scan";
+  closeContainer,
+  dropCaptures,
+  fail,
+  isDigit,
+  isInObject,
+  JsonLimits,
+  JsonReader,
+  memberBase,
+  offsetOf,
+  openContainer,
+  State,
+  startString,
+  Token,
+} from "./state";
 
-/** What `next` found. */
-export const enum Token {
-  /** The chunk is used up: open the next one, or finish. */
-  NeedMore,
-  /** The text is refused: `error` and `errorOffset` say why and where. Every later call says so again. */
-  Failed,
-  ObjectStart,
-  ObjectEnd,
-  ArrayStart,
-  ArrayEnd,
-  /** A member name, unescaped, in the reader's key buffer: `keyAt`, `textBytes`. */
-  Key,
-  String,
-  Number,
-  True,
-  False,
-  Null,
-}
-
-/** Where in the grammar the next byte stands. */
-const enum State {
-  // Between tokens.
-  /** Before the root value. */
-  Root,
-  /** After `{`. */
-  KeyOrClose,
-  /** After `,` in an object. */
-  Key,
-  /** After a member name. */
-  Colon,
-  /** After `[`. */
-  ValueOrClose,
-  /** After `:`, or after `,` in an array. */
-  Value,
-  /** After a value inside a container. */
-  CommaOrClose,
-  /** After the root value. */
-  AfterRoot,
-
-  // Inside a string.
-  StringBody,
-  /** Inside a UTF-8 sequence. */
-  StringUtf8,
-  /** After `\`. */
-  StringEscape,
-  /** After `\u`, before one of its four digits. */
-  StringHex,
-  /** After the escape of a high surrogate: `\` must follow. */
-  StringPairBackslash,
-  /** ... and then `u`. */
-  StringPairU,
-
-  // Inside a number (RFC 8259 section 6).
-  NumberMinus,
-  NumberZero,
-  NumberInteger,
-  NumberPoint,
-  NumberFraction,
-  NumberExponent,
-  NumberExponentSign,
-  NumberExponentDigits,
-
-  /** Inside true, false or null. */
-  Word,
-
-  Failed,
-}
-
-@unmanaged
-export class JsonReader {
-  // --- The chunk. ---
-  /** Next byte to read. INVARIANT: chunk <= cursor <= end. */
-  cursor: usize;
-  end: usize;
-  chunk: usize;
-  /** Offset in the text of the chunk's first byte. */
-  chunkOffset: u32;
-
-  // --- The grammar. ---
-  state: State;
-  /** Open containers. INVARIANT: depth <= depthMax <= 64. */
-  depth: u32;
-  /** One bit per open container, the innermost lowest: 1 is an object. */
-  kinds: u64;
-  /** Address of `depthMax` u32: how many members were open when the object at that depth began. */
-  memberBases: usize;
-  members: MemberSet;
-
-  // --- Inside a token. ---
-  /** Offset of the token's first byte, and of the byte behind its last one. */
-  tokenStart: u32;
-  tokenEnd: u32;
-  stringIsKey: bool;
-  /** Whether a number is an integer literal: no fraction, no exponent. */
-  numberIsInteger: bool;
-  /** Code units: what the digits of this `\u` gave, and the high surrogate that waits for its partner (0 = none). */
-  hexDigits: u32;
-  hexUnit: u32;
-  highSurrogate: u32;
-  /** UTF-8: bytes still to come, and the range in which the next one must lie (RFC 3629 section 4). */
-  utf8Left: u32;
-  utf8Low: u32;
-  utf8High: u32;
-  /** The rest of true, false or null, next byte lowest, and the token that it makes. */
-  wordRest: u32;
-  wordToken: Token;
-
-  // --- What the caller wants. ---
-  /** Tokens inside containers deeper than this are read and not reported. The root's own tokens have level 0. */
-  reportDepth: u32;
-  /** Whether the root may be any value; else it is an object. Set once, behind `initReader`. */
-  anyRoot: bool;
-  /** Where the text of the string at hand goes, unescaped, and how much fits there; 0 = nowhere. */
-  textAt: usize;
-  textRoom: u32;
-  /** Unescaped bytes of the string at hand, counted beyond `textRoom` too; known for keys and captured strings. */
-  textBytes: u32;
-  /** Where the token goes as it stands in the text, and how much fits there; 0 = nowhere. */
-  rawAt: usize;
-  rawRoom: u32;
-  rawBytes: u32;
-  /** First byte in this chunk of a raw token that is not copied yet; 0 = no such token is open. */
-  rawFrom: usize;
-
-  // --- Bounds. ---
-  depthMax: u32;
-  membersMax: u32;
-  openMembersMax: u32;
-  /** The key buffer of `keyBytesMax` bytes. */
-  keyAt: usize;
-  keyBytesMax: u32;
-
-  // --- The end. ---
-  error: JsonError;
-  errorOffset: u32;
-}
-
-/** Bounds of one reader; `limits.ts` says what each is for. */
-@unmanaged
-export class JsonLimits {
-  depth: u32;
-  membersPerObject: u32;
-  openMembers: u32;
-  keyBytes: u32;
-}
+export { isInObject, JsonLimits, JsonReader, Token } from "./state";
 
 /** Bytes behind a reader that `initReader` needs for these bounds. */
 export function readerBlockBytes(limits: JsonLimits): u32 {
@@ -258,17 +122,19 @@ export function isInsideToken(reader: JsonReader): bool {
   return reader.state >= State.StringBody && reader.state != State.Failed;
 }
 
-/** Whether the innermost open container is an object. */
-export function isInObject(reader: JsonReader): bool {
-  return (reader.kinds & 1) != 0;
-}
-
 /** The next token that is to be reported. */
 export function next(reader: JsonReader): Token {
   let at = reader.cursor;
   const end = reader.end;
+  const reportDepth = reader.reportDepth;
   // INVARIANT: every turn either takes at least one byte, or ends a number before a byte that is not its own.
   while (at < end) {
+    if (ASC_FEATURE_SIMD) {
+      if (reader.depth > reportDepth && canRun(reader, at, end)) {
+        at = runTokens(reader, at, end);
+        if (at == end) break;
+      }
+    }
     // SAFETY: at < end.
     const byte = u32(load<u8>(at));
     switch (reader.state) {
@@ -371,7 +237,8 @@ export function next(reader: JsonReader): Token {
         break;
 
       case State.StringBody: {
-        const run = scanPlain(at, end);
+        // What nobody captures need not be looked at byte by byte.
+        const run = reader.textAt == 0 ? overText(at, end) : scanPlain(at, end);
         if (run != at) {
           if (!addRun(reader, at, u32(run - at))) return Token.Failed;
           at = run;
@@ -530,17 +397,6 @@ export function next(reader: JsonReader): Token {
 
 // --- Errors and reporting. ---
 
-function fail(reader: JsonReader, at: usize, error: JsonError): Token {
-  reader.error = error;
-  reader.errorOffset = offsetOf(reader, at);
-  reader.state = State.Failed;
-  return Token.Failed;
-}
-
-function offsetOf(reader: JsonReader, at: usize): u32 {
-  return reader.chunkOffset + u32(at - reader.chunk);
-}
-
 /** Leaves the reader behind a token that stands at `level`, and says whether the caller wants it. */
 function report(reader: JsonReader, at: usize, level: u32): bool {
   if (level > reader.reportDepth) return false;
@@ -569,52 +425,14 @@ function rootError(byte: u32): JsonError {
   return JsonError.Syntax;
 }
 
-// --- Containers. ---
-
-function openContainer(reader: JsonReader, at: usize, object: bool): bool {
-  const depth = reader.depth;
-  if (depth == reader.depthMax) {
-    fail(reader, at, JsonError.Depth);
-    return false;
-  }
-  reader.tokenStart = offsetOf(reader, at);
-  reader.kinds = (reader.kinds << 1) | u64(object);
-  reader.depth = depth + 1;
-  // SAFETY: depth < depthMax, the length of this array.
-  store<u32>(reader.memberBases + (usize(depth) << 2), reader.members.entries);
-  reader.state = object ? State.KeyOrClose : State.ValueOrClose;
-  dropCaptures(reader);
-  return true;
-}
-
-function closeContainer(reader: JsonReader, at: usize): void {
-  const depth = reader.depth - 1;
-  reader.tokenStart = offsetOf(reader, at);
-  if (isInObject(reader)) dropMembers(reader.members, memberBase(reader, depth));
-  reader.kinds >>= 1;
-  reader.depth = depth;
-  dropCaptures(reader);
-  reader.state = depth == 0 ? State.AfterRoot : State.CommaOrClose;
-}
-
-function memberBase(reader: JsonReader, depth: u32): u32 {
-  // SAFETY: depth is that of an open container, so below depthMax.
-  return load<u32>(reader.memberBases + (usize(depth) << 2));
-}
-
 // --- Strings. ---
 
-function startString(reader: JsonReader, at: usize, isKey: bool): void {
-  reader.tokenStart = offsetOf(reader, at);
-  reader.stringIsKey = isKey;
-  reader.textBytes = 0;
-  if (isKey) {
-    reader.textAt = reader.keyAt;
-    reader.textRoom = reader.keyBytesMax;
-  } else if (reader.rawAt != 0) {
-    reader.rawFrom = at;
+/** Over text that nobody captures, and over its escapes while the chunk is sure to have them whole. */
+function overText(at: usize, end: usize): usize {
+  if (ASC_FEATURE_SIMD) {
+    if (end - at >= RUN_BYTES) return endOfString(at, end, end - RUN_BYTES);
   }
-  reader.state = State.StringBody;
+  return scanText(at, end);
 }
 
 /** Adds plain bytes to the text of the string at hand; false when they make a key too long. */
@@ -803,11 +621,6 @@ function endValue(reader: JsonReader, at: usize): bool {
   return report(reader, at, reader.depth);
 }
 
-function dropCaptures(reader: JsonReader): void {
-  reader.textAt = 0;
-  reader.rawAt = 0;
-}
-
 /** Copies what this chunk has of a raw token, up to `to`. */
 function addRaw(reader: JsonReader, to: usize): void {
   const bytes = u32(to - reader.rawFrom);
@@ -818,12 +631,4 @@ function addRaw(reader: JsonReader, to: usize): void {
   }
   reader.rawBytes = had + bytes;
   reader.rawFrom = to;
-}
-
-function isSpace(byte: u32): bool {
-  return byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09;
-}
-
-function isDigit(byte: u32): bool {
-  return byte - 0x30 < 10;
 }

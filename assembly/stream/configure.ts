@@ -10,6 +10,7 @@ import { log } from "../host/log";
 import { fillRandom } from "../host/random";
 import { TEXT_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
+import { setShortHashKey } from "../memory/short-hash";
 import { setHashKey } from "../memory/siphash";
 import {
   allocateWriter,
@@ -30,7 +31,8 @@ import { Guard, setPolicy } from "./guard";
 import { startTicking } from "./held";
 
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
-const keyAt: usize = memory.data(16, 8);
+/** Six words: two for the one hash, four for the other. */
+const keyAt: usize = memory.data(48, 8);
 let isStarted: bool = false;
 
 /**
@@ -39,8 +41,10 @@ let isStarted: bool = false;
  */
 export function startVm(): bool {
   if (isStarted) return true;
-  if (!fillRandom(keyAt, 16)) return false;
-  setHashKey(load<u64>(keyAt), load<u64>(keyAt, 8)); // SAFETY: 16 bytes of ours.
+  if (!fillRandom(keyAt, 48)) return false;
+  // SAFETY: 48 bytes of ours.
+  setHashKey(load<u64>(keyAt), load<u64>(keyAt, 8));
+  setShortHashKey(load<u64>(keyAt, 16), load<u64>(keyAt, 24), load<u64>(keyAt, 32), load<u64>(keyAt, 40));
   initReasons();
   isStarted = true;
   return true;

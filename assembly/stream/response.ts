@@ -60,7 +60,8 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
     return Action.Continue;
   }
   // Limits of another policy than the one that the rewriting was made for: what it holds cannot be judged any more.
-  if (policy === null || isStale(exchange, rewriting) || !readBody(rewriting, policy, bytes)) return cut(exchange, bytes, Reason.Internal);
+  if (policy === null || isStale(exchange, rewriting) || !readBody(rewriting, policy, bytes))
+    return cut(exchange, bytes, Reason.Internal);
   if (endOfStream) endRewriting(rewriting, policy);
   if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
   if (rewriting.cut != Reason.None) return cut(exchange, bytes, rewriting.cut);

@@ -22,6 +22,7 @@ import {
   MEMBERS_PER_OBJECT_DEFAULT,
   OPEN_MEMBERS_DEFAULT,
 } from "../../assembly/limits";
+import { setShortHashKey } from "../../assembly/memory/short-hash";
 import { setHashKey } from "../../assembly/memory/siphash";
 
 const reader = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
@@ -49,6 +50,7 @@ export function release(address: usize): void {
 /** Sets the key of the duplicate check, as the filter does when it starts. */
 export function setKey(first: u64, second: u64): void {
   setHashKey(first, second);
+  setShortHashKey(first, second, ~first, ~second);
 }
 
 /**

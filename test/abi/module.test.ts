@@ -2,6 +2,7 @@
 // is added is a capability that is added: it fails here until the baseline changes in the same commit.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { Vm } from "../../src/host/index.ts";
 import { moduleTypes } from "../../src/host/module-types.ts";
 import { projectPath } from "../../src/project.ts";
 
@@ -32,7 +33,7 @@ function sectionsOf(binary: Uint8Array): number[] {
   return ids;
 }
 
-describe.each(["plugin.wasm", "plugin.debug.wasm"])("build/%s", (name) => {
+describe.each(["plugin.wasm", "plugin.debug.wasm", "plugin.scalar.wasm"])("build/%s", (name) => {
   const binary = new Uint8Array(readFileSync(projectPath("build", name)));
   const { imports, exports } = moduleTypes(binary);
   const signatures = (functions: typeof imports) =>
@@ -44,6 +45,35 @@ describe.each(["plugin.wasm", "plugin.debug.wasm"])("build/%s", (name) => {
 
   // Envoy runs a start section before there is a context, and a host call there ends the whole process.
   it("has no start section", () => expect(sectionsOf(binary)).not.toContain(START_SECTION));
+});
+
+// For hosts without SIMD. That it has no vector instruction says the compiler, which refuses them in it.
+it("build/plugin.scalar.wasm is the same guard", () => {
+  const verdicts = ["plugin.wasm", "plugin.scalar.wasm"].map((name) => {
+    const plugin = Vm.load(new Uint8Array(readFileSync(projectPath("build", name)))).startPlugin(
+      '{"tool_allowlist":["safe"]}',
+    );
+    return ["safe", "evil"].flatMap((tool) =>
+      [
+        '"x"',
+        '"\u00e9\u4e2d"',
+        `"${"a".repeat(200)}"`,
+        '{"a":1,"a":2}',
+        '[{"a":[1.5e3,true,null,"\\n"]},{}]',
+        '"\u0001"',
+      ].map((value) => {
+        const stream = plugin.openStream();
+        stream.requestHeaders({ ":method": "POST", ":path": "/", "content-type": "application/json" }, false);
+        const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${tool}","arguments":{"text":${value}}}}`;
+        stream.requestBody(`${call}${" ".repeat(100)}`, true);
+        return stream.upstream.ended ? "allow" : stream.codeDetails;
+      }),
+    );
+  });
+  expect(verdicts[1]).toEqual(verdicts[0]);
+  expect(new Set(verdicts[0])).toEqual(
+    new Set(["allow", "mcp_guard.tool_not_listed", "mcp_guard.json_duplicate_member", "mcp_guard.json_syntax"]),
+  );
 });
 
 it("build/plugin.wasm stays below its size", () => {

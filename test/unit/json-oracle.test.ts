@@ -19,6 +19,10 @@ const BYTEWISE_BYTES = 20_000;
 const CAPTURE_BYTES = 4096;
 
 const harness = new Harness();
+/** The same reader as it is compiled for hosts without SIMD: the byte machine alone. */
+const scalar = new Harness("scalar");
+/** Enough behind a text for the machine that runs over whole tokens to be used to its end. */
+const PADDING = Buffer.alloc(80, " ");
 
 /**
  * A reading as text, so that a difference is shown where it is. The reader ends a zero before the digit that it refuses
@@ -59,6 +63,7 @@ function compare(
 ): string {
   const bounds = { ...STRICT_LIMITS, ...limits };
   harness.setBounds(bounds);
+  scalar.setBounds(bounds);
   const expected = reference(text, bounds).join("\n");
   for (const cuts of cutsOf(text.length, random)) {
     const found = shown(text, harness.read(text, cuts)).join("\n");
@@ -68,7 +73,34 @@ function compare(
     const found = shown(text, harness.readBytewise(text)).join("\n");
     if (found !== expected) expect(found.split("\n")).toEqual(expected.split("\n"));
   }
+  compareMachines(text, random);
   return expected;
+}
+
+/** Compares the machine that runs over whole tokens with the one that goes byte by byte. */
+function compareMachines(text: Uint8Array, random: readonly number[]): void {
+  const padded = Buffer.concat([text, PADDING]);
+  const all = scalar.read(padded);
+  for (const reportDepth of [0, 1]) {
+    const expected = { error: all.error, offset: all.offset, events: downTo(reportDepth, all) };
+    for (const cuts of [[], random.map((fraction) => Math.floor(fraction * padded.length)).sort((a, b) => a - b)]) {
+      for (const each of [harness, scalar]) {
+        const found = each.read(padded, cuts, reportDepth);
+        if (JSON.stringify(found) !== JSON.stringify(expected)) expect(found).toEqual(expected);
+      }
+    }
+  }
+}
+
+/** The events of a reading that are told to a caller who wants those down to a depth. */
+function downTo(reportDepth: number, { events }: Reading): Reading["events"] {
+  let depth = 0;
+  return events.filter(({ token }) => {
+    if (token.endsWith("_end")) depth--;
+    const level = depth;
+    if (token.endsWith("_start")) depth++;
+    return level <= reportDepth;
+  });
 }
 
 for (const [group, vectors] of Object.entries(JSON_VECTORS)) {
@@ -163,13 +195,7 @@ describe("a caller that wants little", () => {
       fc.property(fc.oneof(body, mutatedBody(body)), fc.nat(3), cutFractions, (text, reportDepth, random) => {
         harness.setBounds(DEFAULT_BOUNDS);
         const all = harness.read(text);
-        let depth = 0;
-        const wanted = all.events.filter(({ token }) => {
-          if (token.endsWith("_end")) depth--;
-          const level = depth;
-          if (token.endsWith("_start")) depth++;
-          return level <= reportDepth;
-        });
+        const wanted = downTo(reportDepth, all);
         for (const cuts of cutsOf(text.length, random)) {
           const few = harness.read(text, cuts, reportDepth);
           expect([few.error, few.offset]).toEqual([all.error, all.offset]);

@@ -22,8 +22,9 @@ import {
   resetReader,
   Token,
 } from "../../../assembly/json/reader";
-import { scanPlain as plain, scanSpace as space } from "../../../assembly/json/scan";
+import { scanPlain as plain, scanSpace as space, scanText as text } from "../../../assembly/json/scan";
 import { sha256 as hash } from "../../../assembly/memory/sha256";
+import { setShortHashKey } from "../../../assembly/memory/short-hash";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
 import {
   EVENT_BLOCK_BYTES,
@@ -59,6 +60,7 @@ export function release(address: usize): void {
 /** Sets the key of the hashes. */
 export function setKey(first: u64, second: u64): void {
   setHashKey(first, second);
+  setShortHashKey(first, second, ~first, ~second);
 }
 
 /** A reader with these bounds in place of the one before. */
@@ -240,6 +242,10 @@ function writeEventEnd(step: EventStep): void {
 
 export function scanPlain(address: usize, until: usize): usize {
   return plain(address, until);
+}
+
+export function scanText(address: usize, until: usize): usize {
+  return text(address, until);
 }
 
 export function scanSpace(address: usize, until: usize): usize {
