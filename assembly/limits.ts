@@ -7,6 +7,9 @@
 export const BODY_BYTES_DEFAULT: u32 = 1_000_000;
 export const BODY_BYTES_MAX: u32 = 64 << 20;
 
+/** `request_body: stream`: bytes of white space, all held, after the callback that had the root value's end. Over it: body_too_large. */
+export const TAIL_BYTES_MAX: u32 = 65_536;
+
 /** Containers open at once. One bit each in a 64-bit word; servers get superlinear far below 1,000. Over it: json_depth. */
 export const DEPTH_DEFAULT: u32 = 64;
 export const DEPTH_MAX: u32 = 64;

@@ -22,6 +22,7 @@ import {
   Policy,
   RefusalDetail,
   RefusalForm,
+  RequestBody,
   RequestHeaders,
 } from "../policy/policy";
 import { Traversal } from "../uri/rules";
@@ -89,7 +90,7 @@ function writePolicy(writer: Writer, policy: Policy): void {
     form == RefusalForm.JsonrpcError ? "jsonrpc_error" : form == RefusalForm.ToolError ? "tool_error" : "http_403",
   );
   writeWord(writer, "refusal_detail", policy.refusalDetail == RefusalDetail.Masked ? "masked" : "explain");
-  writeWord(writer, "request_body", "whole");
+  writeWord(writer, "request_body", policy.requestBody == RequestBody.Stream ? "stream" : "whole");
   writeWord(writer, "request_headers", policy.requestHeaders == RequestHeaders.Hold ? "hold" : "release");
   writeList(writer, "resource_roots", policy.resourceRoots);
   writeResponseUris(writer, policy);

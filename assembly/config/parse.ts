@@ -45,7 +45,7 @@ import {
 import { Method, methodOf } from "../mcp/method";
 import { Literal } from "../memory/bytes";
 import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
-import { allocatePolicy, freePolicy, Policy } from "../policy/policy";
+import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
 import { readResponseUris } from "./response-uris";
@@ -148,6 +148,10 @@ function readRoot(source: JsonReader, policy: Policy): bool {
     if (token != Token.Key || !readMember(source, policy)) return false;
   }
   if (policy.tools === null) return told("found no tool_allowlist, expected a list of tool names ([] allows none)");
+  // The headers would wait for a verdict that needs the body, and the body would go on without them.
+  if (policy.requestHeaders == RequestHeaders.Hold && policy.requestBody == RequestBody.Stream) {
+    return told("found request_headers: hold with request_body: stream, expected one of them without the other");
+  }
   if (policy.methods === null) policy.methods = allocateNameSet(0, 0);
   return true;
 }
@@ -181,7 +185,7 @@ function readMember(source: JsonReader, policy: Policy): bool {
       return headers >= 0;
     }
     case 6:
-      return readRequestBody(source);
+      return readRequestBody(source, policy);
     case 7: {
       const direction = readMemberWord(source, "direction", "inbound both");
       policy.direction = direction;
@@ -360,13 +364,10 @@ function isPrintable(address: usize, bytes: u32): bool {
   return true;
 }
 
-function readRequestBody(source: JsonReader): bool {
-  const before = enterMember("request_body");
-  const index = readWord(source, "whole stream");
-  if (index < 0) return false;
-  if (index == 1) return told('"stream" is not in this version of the filter, expected "whole"');
-  leavePath(before);
-  return true;
+function readRequestBody(source: JsonReader, policy: Policy): bool {
+  const body = readMemberWord(source, "request_body", "whole stream");
+  policy.requestBody = body;
+  return body >= 0;
 }
 
 function readApproval(source: JsonReader, policy: Policy): bool {

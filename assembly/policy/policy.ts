@@ -31,6 +31,12 @@ export const enum RequestHeaders {
   Hold,
 }
 
+/** `request_body`. */
+export const enum RequestBody {
+  Whole,
+  Stream,
+}
+
 /** `direction`. */
 export const enum Direction {
   Inbound,
@@ -69,6 +75,7 @@ export class Policy {
   refusal: RefusalForm;
   refusalDetail: RefusalDetail;
   requestHeaders: RequestHeaders;
+  requestBody: RequestBody;
   direction: Direction;
   /** `approval: {mode: off}`: flagged tools pass without a human's approval. */
   approvalOff: bool;

@@ -49,6 +49,9 @@ export class Exchange {
   /** Bytes of the body so far, and those accounted to the guard. */
   bodyBytes: u32;
   accountedBytes: u32;
+  /** Of them, those that Envoy holds; and those that have come behind the end of the root value since the callback that had it. */
+  heldBytes: u32;
+  tailBytes: u32;
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
 

@@ -2,7 +2,7 @@
 // `limits.in_flight_bytes`, so that many slow uploads cannot take the proxy's memory.
 
 import { Policy } from "../policy/policy";
-import { Exchange, Stage } from "./exchange";
+import { Exchange } from "./exchange";
 import { giveBackInspection, heldBytes, Inspection, inspectionBytes, takeInspection } from "./inspection";
 
 /** Gives `exchange` what it needs to read its body. False when the guard holds too much already. */
@@ -15,9 +15,7 @@ export function startReading(exchange: Exchange, policy: Policy): bool {
 
 /** Counts what `exchange` holds now: its records, and its body in Envoy. False when the guard holds too much. */
 export function accountReading(exchange: Exchange, policy: Policy, inspection: Inspection): bool {
-  // A body that is only watched is not held.
-  const bodyBytes = exchange.stage == Stage.Reading ? exchange.bodyBytes : 0;
-  return account(exchange, policy, heldBytes(inspection) + bodyBytes);
+  return account(exchange, policy, heldBytes(inspection) + exchange.heldBytes);
 }
 
 /** Takes back what `startReading` gave. */

@@ -6,7 +6,7 @@ import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
 import { isComplete } from "../json/reader";
-import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX } from "../limits";
+import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX, TAIL_BYTES_MAX } from "../limits";
 import { finishEnvelope } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
 import { Kind, Message } from "../mcp/message";
@@ -15,7 +15,7 @@ import { checkMirror } from "../mcp/mirror";
 import { equalsLiteral } from "../memory/bytes";
 import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
-import { Direction, HttpMethod, Mode, Policy, RequestHeaders } from "../policy/policy";
+import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
@@ -83,14 +83,29 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
     return Action.HoldBody;
   }
   exchange.guard.hasSeenHeldBody = true;
+  const isTail = isComplete(inspection.reader);
   exchange.progressTick = exchange.guard.tick;
   if (isOfEarlierPolicy(exchange, inspection)) {
     return decline(exchange, policy, Reason.Internal) ? Action.HoldBody : Action.Continue;
   }
-  const reason = readPart(exchange, policy, inspection, bytes);
+  const reason = readPart(exchange, policy, inspection, bytes, isTail);
   if (reason != Reason.None) return decline(exchange, policy, reason) ? Action.HoldBody : Action.Continue;
   if (endOfStream) return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldBody;
-  return exchange.stage == Stage.Watching ? Action.Continue : Action.HoldBody;
+  if (exchange.stage == Stage.Watching) return Action.Continue;
+  if (policy.requestBody == RequestBody.Stream) {
+    // The callback that has the end of the root value is held, and all that follow: what went before is no JSON text.
+    if (!isComplete(inspection.reader)) return letFlow(exchange, policy, inspection);
+    if (!hold(exchange)) return decline(exchange, policy, Reason.Internal) ? Action.HoldBody : Action.Continue;
+  }
+  return Action.HoldBody;
+}
+
+/** Lets go on what has come so far. From then on the server may keep the request waiting, which is no stall of ours. */
+function letFlow(exchange: Exchange, policy: Policy, inspection: Inspection): Action {
+  letGo(exchange);
+  exchange.heldBytes = 0;
+  accountReading(exchange, policy, inspection);
+  return Action.Continue;
 }
 
 /** `proxy_on_request_trailers`: the body has ended, without any body call having said so. */
@@ -127,10 +142,15 @@ function isOfEarlierPolicy(exchange: Exchange, inspection: Inspection): bool {
 }
 
 /** Reads the bytes that are new. The first fault ends it: nothing that follows can make the message acceptable. */
-function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, bytes: u32): Reason {
+function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, bytes: u32, isTail: bool): Reason {
   // In the very call that crosses it: above Envoy's own limit an HTTP/1.1 stream would stall instead of being refused.
   if (bytes > policy.bodyBytesMax - exchange.bodyBytes) return Reason.BodyTooLarge;
   exchange.bodyBytes += bytes;
+  if (exchange.stage == Stage.Reading) exchange.heldBytes += bytes;
+  if (isTail && policy.requestBody == RequestBody.Stream) {
+    exchange.tailBytes += bytes;
+    if (exchange.tailBytes > TAIL_BYTES_MAX) return Reason.BodyTooLarge;
+  }
   let start: u32 = 0;
   while (start < bytes) {
     const piece = min(bytes - start, PIECE_BYTES);

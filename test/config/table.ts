@@ -297,14 +297,14 @@ const LATER: ConfigurationRow[] = [
     ),
   ),
   bad(
-    "request_body stream, which is not in this version",
-    withMembers({ request_body: "stream" }),
-    'request_body: "stream" is not in this version of the filter, expected "whole"',
-  ),
-  bad(
     "hold with stream",
     withMembers({ request_headers: "hold", request_body: "stream" }),
-    'request_body: "stream" is not in this version of the filter, expected "whole"',
+    "configuration: found request_headers: hold with request_body: stream, expected one of them without the other",
+  ),
+  bad(
+    "stream with hold, in the other order",
+    withMembers({ request_body: "stream", request_headers: "hold" }),
+    "configuration: found request_headers: hold with request_body: stream, expected one of them without the other",
   ),
 ];
 
@@ -314,7 +314,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   refusal: ["jsonrpc_error", "tool_error", "http_403"],
   refusal_detail: ["explain", "masked"],
   request_headers: ["release", "hold"],
-  request_body: ["whole"],
+  request_body: ["whole", "stream"],
   direction: ["inbound", "both"],
   tasks: ["deny", "allow"],
   uri_traversal: ["literal", "segment"],
@@ -325,8 +325,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const WORD_ROWS: ConfigurationRow[] = Object.entries(WORDS).flatMap(([member, words]) => {
-  // What the filter knows of a word, it says, even of one that it does not take.
-  const known = member === "request_body" ? "whole stream" : words.join(" ");
+  const known = words.join(" ");
   const complaint = (found: string) => `${member}: found ${found}, expected one of ${known}`;
   return [
     ...words.map((word) => good(`${member} ${word}`, withMembers({ [member]: word }))),

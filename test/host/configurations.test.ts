@@ -197,7 +197,10 @@ describe("refused", () => {
       [withTools('"refusal":"error"'), "refusal: found"],
       [withTools('"refusal_detail":"full"'), "refusal_detail: found"],
       [withTools('"request_headers":"held"'), "request_headers: found"],
-      [withTools('"request_body":"stream"'), 'request_body: "stream" is not in this version'],
+      [
+        withTools('"request_body":"stream","request_headers":"hold"'),
+        "request_headers: hold with request_body: stream",
+      ],
       [withTools('"request_body":"part"'), "request_body: found"],
       [withTools('"direction":"outbound"'), "direction: found"],
       [withTools('"approval":{}'), "approval: found no mode"],
