@@ -17,7 +17,7 @@ const answered = (stream: ReturnType<typeof post>, type: string, bytes: string):
 const EVENT = `data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n`;
 
 const STREAMS: readonly (readonly [name: string, bytes: number, open: (guard: Guard) => void])[] = [
-  ["waits for its response", 550, (guard) => post(guard)],
+  ["waits for its response", 565, (guard) => post(guard)],
   ["is an event stream between two events", 2850, (guard) => answered(post(guard), "text/event-stream", EVENT)],
   [
     "is an event stream that a GET has opened",
