@@ -107,8 +107,22 @@ soak: build ## ten minutes of mixed exchanges, memory flat, nothing left open; S
 	TEST_LANE=soak $(BIN)/vitest run test/soak
 
 .PHONY: bench
-bench: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as-strict.wasm build/bench/built ## time per byte of the JSON reader and its peers; writes bench/results
+bench: bench-json bench-envoy ## both benchmarks; each can be run alone
+
+.PHONY: bench-json
+bench-json: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as-strict.wasm build/bench/built ## time per byte of the JSON reader and its peers; writes bench/results/json.md
 	node --no-liftoff --no-wasm-tier-up build/bench/json.js
+
+.PHONY: bench-envoy
+bench-envoy: build build/bench-floor.wasm build/bench-envoy/built ## CPU per request beside Envoy's own MCP filter (half an hour); BENCH_ROUNDS, BENCH_SCENARIOS; writes bench/results/envoy.md
+	node build/bench-envoy/bench/envoy/main.js
+
+build/bench-floor.wasm: bench/assembly/floor.ts bench/assembly/env.ts bench/assembly/floor.asconfig.json $(FILTER_SOURCES) $(PACKAGES)
+	$(BIN)/asc --config bench/assembly/floor.asconfig.json
+
+build/bench-envoy/built: $(wildcard bench/envoy/*.ts) bench/envoy/tsconfig.json $(NODE_SOURCES) $(PACKAGES)
+	$(BIN)/tsc -p bench/envoy/tsconfig.json
+	@touch $@
 
 build/bench-reader.wasm: bench/assembly/reader.ts bench/assembly/reader.asconfig.json $(FILTER_SOURCES) $(PACKAGES)
 	$(BIN)/asc --config bench/assembly/reader.asconfig.json

@@ -78,10 +78,6 @@ export function proxy_on_log(contextId: u32): void {
   if (exchange !== null) recordExchange(exchange);
 }
 
-export function proxy_on_done(_contextId: u32): u32 {
-  return 1;
-}
-
 export function proxy_on_delete(contextId: u32): void {
   deleteContext(contextId);
 }

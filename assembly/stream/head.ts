@@ -36,6 +36,10 @@ let isEncoded: bool = false;
 let hasLength: bool = false;
 let length: u64 = 0;
 let acceptsEvents: bool = false;
+// What would make the server answer in a form that cannot be read.
+let hasAcceptEncoding: bool = false;
+let hasRange: bool = false;
+let hasIfRange: bool = false;
 
 // The headers in which a modern request repeats its body: how often each stood there, and its last value.
 let versions: u32 = 0;
@@ -69,6 +73,9 @@ export function readHead(): bool {
   hasLength = false;
   length = 0;
   acceptsEvents = false;
+  hasAcceptEncoding = false;
+  hasRange = false;
+  hasIfRange = false;
   requestIdBytes = 0;
   versions = 0;
   methods = 0;
@@ -99,9 +106,9 @@ export function wantsMessages(): bool {
  */
 export function askForWholeResponse(): bool {
   return (
-    removeHeader(MapId.RequestHeaders, "accept-encoding") &&
-    removeHeader(MapId.RequestHeaders, "range") &&
-    removeHeader(MapId.RequestHeaders, "if-range")
+    (!hasAcceptEncoding || removeHeader(MapId.RequestHeaders, "accept-encoding")) &&
+    (!hasRange || removeHeader(MapId.RequestHeaders, "range")) &&
+    (!hasIfRange || removeHeader(MapId.RequestHeaders, "if-range"))
   );
 }
 
@@ -205,8 +212,11 @@ function noteHeader(): void {
       break;
     case 0x61: // a
       // RFC 9110 section 12.5.1. Found anywhere in the value, so no way of writing the list hides it.
-      if (nameIs("accept") && containsLiteralIgnoringCase(valueAt, valueBytes, "text/event-stream"))
-        acceptsEvents = true;
+      if (nameIs("accept")) {
+        if (containsLiteralIgnoringCase(valueAt, valueBytes, "text/event-stream")) acceptsEvents = true;
+      } else if (nameIs("accept-encoding")) {
+        hasAcceptEncoding = true;
+      }
       break;
     case 0x63: // c
       if (nameIs("content-type")) {
@@ -220,6 +230,9 @@ function noteHeader(): void {
       } else if (nameIs("connection")) {
         if (listHas(valueAt, valueBytes, "upgrade")) isUpgrade = true;
       }
+      break;
+    case 0x69: // i
+      if (nameIs("if-range")) hasIfRange = true;
       break;
     case 0x6d: // m
       if (nameIs("mcp-protocol-version")) {
@@ -242,6 +255,9 @@ function noteHeader(): void {
         originAt = valueAt;
         originBytes = valueBytes;
       }
+      break;
+    case 0x72: // r
+      if (nameIs("range")) hasRange = true;
       break;
     case 0x75: // u
       if (nameIs("upgrade")) isUpgrade = true;

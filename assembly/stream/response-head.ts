@@ -1,8 +1,17 @@
 // What the headers of a response say about how its body is to be read.
 
 import { MapId } from "../host/abi";
-import { allHeadersSeen, nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "../host/headers";
-import { equalsLiteral, equalsLiteralIgnoringCase } from "../memory/bytes";
+import {
+  allHeadersSeen,
+  nameAt,
+  nameBytes,
+  nextHeader,
+  openHeaders,
+  removeHeader,
+  valueAt,
+  valueBytes,
+} from "../host/headers";
+import { equalsLiteral, equalsLiteralIgnoringCase, Literal } from "../memory/bytes";
 
 /** What a media type makes of a body (RFC 9110 section 8.3.1). */
 export const enum Media {
@@ -17,12 +26,24 @@ export let responseMedia: Media = Media.Json;
 export let responseStatus: u32 = 0;
 /** Whether there is a Content-Encoding other than `identity`. */
 export let isResponseEncoded: bool = false;
+/** Which headers are there that would not be true of another body: bits of Untrue. */
+let untrue: u32 = 0;
+
+const enum Untrue {
+  ContentLength = 1,
+  Etag = 2,
+  ContentMd5 = 4,
+  Digest = 8,
+  ContentDigest = 16,
+  ReprDigest = 32,
+}
 
 /** Reads the response headers. False when the host refuses, or what it gives is no map. */
 export function readResponseHead(): bool {
   responseMedia = Media.Json;
   responseStatus = 0;
   isResponseEncoded = false;
+  untrue = 0;
   let types: u32 = 0;
   if (!openHeaders(MapId.ResponseHeaders)) return false;
   while (nextHeader()) {
@@ -35,9 +56,40 @@ export function readResponseHead(): bool {
       types++;
     } else if (equalsLiteral(nameAt, nameBytes, "content-encoding")) {
       if (!equalsLiteralIgnoringCase(valueAt, valueBytes, "identity")) isResponseEncoded = true;
+    } else {
+      untrue |= untrueName();
     }
   }
   return allHeadersSeen();
+}
+
+function untrueName(): u32 {
+  if (equalsLiteral(nameAt, nameBytes, "content-length")) return Untrue.ContentLength;
+  if (equalsLiteral(nameAt, nameBytes, "etag")) return Untrue.Etag;
+  if (equalsLiteral(nameAt, nameBytes, "content-md5")) return Untrue.ContentMd5;
+  if (equalsLiteral(nameAt, nameBytes, "digest")) return Untrue.Digest;
+  if (equalsLiteral(nameAt, nameBytes, "content-digest")) return Untrue.ContentDigest;
+  return equalsLiteral(nameAt, nameBytes, "repr-digest") ? Untrue.ReprDigest : 0;
+}
+
+/**
+ * Takes out of the response that was read what would not be true of the body that the client gets (RFC 9110 sections 8.6, 8.8.3; RFC
+ * 9530). False when the host refuses.
+ */
+export function removeUntrue(): bool {
+  return (
+    removeIf(Untrue.ContentLength, "content-length") &&
+    removeIf(Untrue.Etag, "etag") &&
+    removeIf(Untrue.ContentMd5, "content-md5") &&
+    removeIf(Untrue.Digest, "digest") &&
+    removeIf(Untrue.ContentDigest, "content-digest") &&
+    removeIf(Untrue.ReprDigest, "repr-digest")
+  );
+}
+
+/** Each removal is a call of the host, and most responses have one of these headers. */
+function removeIf(header: Untrue, name: Literal): bool {
+  return (untrue & header) == 0 || removeHeader(MapId.ResponseHeaders, name);
 }
 
 function statusOf(address: usize, bytes: u32): u32 {

@@ -1,17 +1,24 @@
 // The response side of an exchange: which responses are read, and what a client gets of them (docs/responses.md). A reply of our
 // own comes back through these callbacks on its way to the client, and a filter that held it would hold its own refusal for ever.
 
-import { Action, BufferId, MapId } from "../host/abi";
+import { Action, BufferId } from "../host/abi";
 import { readBuffer, replaceBuffer } from "../host/buffer";
-import { removeHeader } from "../host/headers";
 import { landedAt } from "../host/landing";
 import { PIECE_BYTES } from "../limits";
+import { equalBytes } from "../memory/bytes";
 import { Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
 import { refuse } from "./refuse";
-import { isResponseEncoded, Media, readResponseHead, responseMedia, responseStatus } from "./response-head";
+import {
+  isResponseEncoded,
+  Media,
+  readResponseHead,
+  removeUntrue,
+  responseMedia,
+  responseStatus,
+} from "./response-head";
 import {
   createRewriting,
   emptyWire,
@@ -65,7 +72,9 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
   if (endOfStream) endRewriting(rewriting, policy);
   if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
   if (rewriting.cut != Reason.None) return cut(exchange, bytes, rewriting.cut);
-  const isWritten = replaceBuffer(BufferId.ResponseBody, bytes, rewriting.wire.at, rewriting.wire.length);
+  const wire = rewriting.wire;
+  const isWritten =
+    isAsItCame(wire.at, wire.length, bytes) || replaceBuffer(BufferId.ResponseBody, bytes, wire.at, wire.length);
   emptyWire(rewriting);
   if (!isWritten) return cut(exchange, bytes, Reason.Internal);
   if (endOfStream) endResponse(exchange);
@@ -155,24 +164,12 @@ function beginResponse(exchange: Exchange, policy: Policy): Reason {
   // Nobody has asked the server for a plain body, so that this is none says nothing.
   if (isWatched && isResponseEncoded) return Reason.None;
   if (isResponseEncoded) return Reason.ResponseEncoded;
-  if (!isWatched && !removeHeaders()) return Reason.Internal;
+  if (!isWatched && !removeUntrue()) return Reason.Internal;
   const isEvents = responseMedia == Media.EventStream;
   const rewriting = createRewriting(exchange.guard, isEvents, exchange.isGet, exchange.completesPrompt);
   rewriting.isWatched = isWatched;
   exchange.rewriting = rewriting;
   return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;
-}
-
-/** What would not be true of the body that the client gets (RFC 9110 sections 8.6, 8.8.3; RFC 9530). */
-function removeHeaders(): bool {
-  return (
-    removeHeader(MapId.ResponseHeaders, "content-length") &&
-    removeHeader(MapId.ResponseHeaders, "etag") &&
-    removeHeader(MapId.ResponseHeaders, "content-md5") &&
-    removeHeader(MapId.ResponseHeaders, "digest") &&
-    removeHeader(MapId.ResponseHeaders, "content-digest") &&
-    removeHeader(MapId.ResponseHeaders, "repr-digest")
-  );
 }
 
 function readBody(rewriting: Rewriting, policy: Policy, bytes: u32): bool {
@@ -184,6 +181,11 @@ function readBody(rewriting: Rewriting, policy: Policy, bytes: u32): bool {
     start += piece;
   }
   return true;
+}
+
+/** Whether what goes out are the bytes of this callback, which then need not be put in their own place: they are still there where they landed. */
+function isAsItCame(address: usize, length: u32, bytes: u32): bool {
+  return length == bytes && bytes <= PIECE_BYTES && equalBytes(address, landedAt(), bytes);
 }
 
 function hide(bytes: u32): Action {

@@ -49,11 +49,24 @@ const deliver = (delivery: Delivery) => (plugin: Plugin) => {
   return stream;
 };
 
+/** A request that asks for what could not be read, and an answer of which a part is left out. */
+function filtered(plugin: Plugin): HttpStream {
+  const refined = ["accept-encoding", "range", "if-range"].map((name) => [name, "x"] as const);
+  const stream = send(plugin, { body: toolCall("safe"), headers: [...JSON_HEADERS, ...refined] });
+  if (!stream.upstream.ended || stream.finished) return stream;
+  const untrue = ["etag", "content-md5", "digest", "content-digest", "repr-digest"].map((name) => [name, "x"] as const);
+  const head = [[":status", "200"], ["content-type", "application/json"], ["content-length", "75"], ...untrue] as const;
+  stream.responseHeaders(head, false);
+  stream.responseBody('{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"evil"},{"name":"safe"}]}}', true);
+  return stream;
+}
+
 const hold = { configuration: { ...POLICY, request_headers: "hold" } };
 const stop = { stream: { headersStop: true } };
 
 const SCENARIOS: readonly Scenario[] = [
   { name: "a listed call", run: deliver({ body: toolCall("safe") }), body: toolCall("safe"), verdict: "allow" },
+  { name: "an answer that is filtered", run: filtered, body: toolCall("safe"), verdict: "allow" },
   { name: "a listed call, headers held", ...hold, run: deliver({ body: LONG, ...stop }), body: LONG, verdict: "allow" },
   { name: "a listed call in pieces", run: deliver({ body: LONG, cuts: [1, 90_000] }), body: LONG, verdict: "allow" },
   {

@@ -1,0 +1,163 @@
+// `make bench-envoy`: what the guard costs beside Envoy's own MCP filter, in CPU time of the worker thread per request. Writes
+// bench/results/envoy.md and envoy.json. BENCH_ROUNDS (default 60), BENCH_SCENARIOS (a regular expression), for a shorter look that writes nothing.
+import { fork } from "node:child_process";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import { fetchVersion } from "../../src/envoy/admin.ts";
+import { moduleTypes } from "../../src/host/module-types.ts";
+import { projectPath } from "../../src/project.ts";
+import { openLoad } from "./load.ts";
+import { type BenchProxy, startProxy, type Variant } from "./proxy.ts";
+import { type Measured, markdown, type Results } from "./report.ts";
+import { SCENARIOS, type Scenario } from "./scenarios.ts";
+import { bootstrap, quantile, trimmedMean } from "./statistics.ts";
+
+const ROUNDS_DEFAULT = 60;
+/** Requests that every variant must have had at bodies of up to 2 KB. */
+const REQUESTS_MIN = 100_000;
+const SMALL_BYTES = 2_048;
+
+const rounds = Number(process.env.BENCH_ROUNDS ?? ROUNDS_DEFAULT);
+const wanted = new RegExp(process.env.BENCH_SCENARIOS ?? "");
+const isWhole = rounds >= ROUNDS_DEFAULT && process.env.BENCH_SCENARIOS === undefined;
+
+await main();
+
+async function main(): Promise<void> {
+  const server = fork(new URL("upstream.js", import.meta.url));
+  try {
+    const port = await new Promise<number>((resolve) => server.once("message", (message) => resolve(Number(message))));
+    const proxy = await startProxy(port);
+    try {
+      await measureAll(proxy, port);
+    } finally {
+      await proxy.envoy.stop();
+    }
+  } finally {
+    server.disconnect();
+  }
+}
+
+async function measureAll(proxy: BenchProxy, upstreamPort: number): Promise<void> {
+  const measured: Measured[] = [];
+  for (const scenario of SCENARIOS.filter(({ name, group }) => wanted.test(`${group}: ${name}`))) {
+    const result = await measure(proxy, scenario);
+    measured.push(result);
+    const added = result.variants.map(
+      ({ variant, added }) =>
+        `${variant} ${added.value.toFixed(1)} [${added.low.toFixed(1)}, ${added.high.toFixed(1)}]`,
+    );
+    console.log(
+      `${scenario.group}: ${scenario.name}: none ${result.baseMicroseconds.toFixed(1)} us; added: ${added.join("; ")}`,
+    );
+  }
+  const results: Results = {
+    machine: {
+      cpu: os.cpus()[0]?.model ?? "unknown",
+      cores: os.availableParallelism(),
+      memoryGib: Math.round(os.totalmem() / 2 ** 30),
+      system: `${os.type()} ${os.arch()}`,
+      node: process.versions.node,
+      envoy: await fetchVersion(proxy.envoy.adminUrl),
+    },
+    rounds,
+    moduleBytes: statSync(projectPath("build", "plugin.wasm")).size,
+    imports: moduleTypes(readFileSync(projectPath("build", "plugin.wasm"))).imports.size,
+    firstRequest: isWhole || wanted.test("first request") ? await firstRequests(upstreamPort) : [],
+    measured,
+  };
+  const page = markdown(results);
+  if (!isWhole) {
+    console.log(page);
+    return;
+  }
+  mkdirSync(projectPath("bench", "results"), { recursive: true });
+  writeFileSync(projectPath("bench", "results", "envoy.json"), `${JSON.stringify(results, undefined, 2)}\n`);
+  writeFileSync(projectPath("bench", "results", "envoy.md"), page);
+}
+
+/** CPU microseconds per request of every variant in one round. */
+type Round = Readonly<Record<string, number>>;
+
+async function measure(proxy: BenchProxy, scenario: Scenario): Promise<Measured> {
+  const { variants, protocol, connections, request, sliceMs, bytes } = scenario;
+  const loads = new Map(
+    await Promise.all(
+      variants.map(
+        async (variant) => [variant, await openLoad(proxy.port(variant), protocol, connections, request)] as const,
+      ),
+    ),
+  );
+  const seen: Round[] = [];
+  const requests = new Map<Variant, number>();
+  const latencies = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
+  for (const load of loads.values()) await load.run(sliceMs);
+  const isEnough = () =>
+    seen.length >= rounds &&
+    (!isWhole || bytes > SMALL_BYTES || [...requests.values()].every((count) => count >= REQUESTS_MIN));
+  while (!isEnough()) {
+    const round: Record<string, number> = {};
+    for (const variant of shuffled(variants)) {
+      const start = proxy.workerNanoseconds();
+      const slice = await loads.get(variant)!.run(sliceMs);
+      round[variant] = (proxy.workerNanoseconds() - start) / 1_000 / slice.requests;
+      requests.set(variant, (requests.get(variant) ?? 0) + slice.requests);
+      latencies.get(variant)!.push(...slice.latencies);
+    }
+    seen.push(round);
+  }
+  const answers = new Map(
+    await Promise.all([...loads].map(async ([variant, load]) => [variant, await load.once()] as const)),
+  );
+  for (const load of loads.values()) load.close();
+
+  const added = (variant: Variant) => (sample: readonly Round[]) =>
+    trimmedMean(sample.map((round) => round[variant]! - round.none!));
+  return {
+    name: scenario.name,
+    group: scenario.group,
+    bytes,
+    rounds: seen.length,
+    baseMicroseconds: trimmedMean(seen.map((round) => round.none!)),
+    variants: variants
+      .filter((variant) => variant !== "none")
+      .map((variant) => ({
+        variant,
+        requests: requests.get(variant)!,
+        status: answers.get(variant)!.status,
+        p99Ms: quantile(latencies.get(variant)!, 0.99),
+        added: bootstrap(seen, added(variant)),
+        ...(variants.includes("native") &&
+          variant !== "native" && {
+            ofNative: bootstrap(seen, (sample) => added(variant)(sample) / added("native")(sample)),
+          }),
+      })),
+  };
+}
+
+/** Milliseconds of the first and of the second request of a fresh Envoy, a few times. */
+async function firstRequests(upstreamPort: number): Promise<{ first: number; second: number }[]> {
+  const found = [];
+  for (let times = 0; times < 5; times++) {
+    const proxy = await startProxy(upstreamPort);
+    const body = SCENARIOS[0]!.request.body;
+    // A connection to the server first, through the listener without a filter.
+    const warm = await openLoad(proxy.port("none"), "h1", 1, { path: "/mcp", body });
+    const start = performance.now();
+    const load = await openLoad(proxy.port("guard"), "h1", 1, { path: "/mcp", body });
+    const between = performance.now();
+    await load.once();
+    found.push({ first: between - start, second: performance.now() - between });
+    load.close();
+    warm.close();
+    await proxy.envoy.stop();
+  }
+  return found;
+}
+
+function shuffled<T>(values: readonly T[]): T[] {
+  const left = [...values];
+  const out: T[] = [];
+  while (left.length > 0) out.push(...left.splice(Math.floor(Math.random() * left.length), 1));
+  return out;
+}

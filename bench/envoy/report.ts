@@ -1,0 +1,168 @@
+// The results as a page: bench/results/envoy.md.
+import { VARIANTS, type Variant } from "./proxy.ts";
+import type { Interval } from "./statistics.ts";
+
+export interface MeasuredVariant {
+  readonly variant: Variant;
+  readonly requests: number;
+  readonly status: number;
+  readonly p99Ms: number;
+  /** CPU microseconds per request above those without a filter. */
+  readonly added: Interval;
+  /** That, by what the native pair adds. */
+  readonly ofNative?: Interval;
+}
+
+export interface Measured {
+  readonly name: string;
+  readonly group: string;
+  readonly bytes: number;
+  readonly rounds: number;
+  readonly baseMicroseconds: number;
+  readonly variants: readonly MeasuredVariant[];
+}
+
+export interface Results {
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryGib: number;
+    readonly system: string;
+    readonly node: string;
+    readonly envoy: string;
+  };
+  readonly rounds: number;
+  readonly moduleBytes: number;
+  readonly imports: number;
+  readonly firstRequest: readonly { readonly first: number; readonly second: number }[];
+  readonly measured: readonly Measured[];
+}
+
+/** A target: an upper bound that the upper end of the interval must keep. */
+interface Target {
+  readonly what: string;
+  readonly bound: number;
+  readonly found: Interval | undefined;
+  readonly unit: string;
+}
+
+export function markdown(results: Results): string {
+  const { machine, measured, rounds, moduleBytes, imports, firstRequest } = results;
+  const groups = [...new Set(measured.map(({ group }) => group))];
+  return `# What a request costs
+
+Written by \`make bench-envoy\`; do not edit. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}, Envoy ${machine.envoy}, Node ${machine.node}. The module has ${moduleBytes} bytes and ${imports} imports.
+
+One Envoy with one worker thread has a listener for each of these ways to treat a request, all in front of one server:
+
+${table(["listener", "what it does"], Object.entries(VARIANTS))}
+
+Slices of 250 to 400 milliseconds, in random order inside each of ${rounds} rounds or more. CPU is that of the worker thread (\`schedstat\`), per request. *Added* is what a listener takes above the one without a filter in the same
+round; intervals are 95 %, by bootstrap over the rounds. Client and server share the machine with Envoy, so latencies say little; the ratios of CPU say more. Every answer was compared with
+the first one of its listener.
+
+${groups
+  .map((group) =>
+    section(
+      group,
+      measured.filter((each) => each.group === group),
+    ),
+  )
+  .join("\n\n")}
+
+## Targets
+
+A target is met when the upper end of the interval keeps it.
+
+${targetTable(targets(results))}
+
+${firstRequest.length === 0 ? "" : `First and second request of a fresh Envoy, milliseconds: ${firstRequest.map(({ first, second }) => `${first.toFixed(1)} and ${second.toFixed(1)}`).join("; ")}.\n`}`;
+}
+
+function section(group: string, measured: readonly Measured[]): string {
+  const rows = measured.flatMap(({ name, baseMicroseconds, variants }) =>
+    variants.map(({ variant, requests, status, added, ofNative, p99Ms }) => [
+      name,
+      baseMicroseconds.toFixed(1),
+      variant,
+      interval(added, 1),
+      ofNative === undefined ? "" : interval(ofNative, 2),
+      p99Ms.toFixed(2),
+      String(status),
+      String(requests),
+    ]),
+  );
+  return `## ${group[0]!.toUpperCase()}${group.slice(1)}
+
+${table(["exchange", "no filter, us", "listener", "added, us", "of native", "p99, ms", "status", "requests"], rows)}`;
+}
+
+const interval = ({ value, low, high }: Interval, digits: number): string =>
+  `${value.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+
+function targets({ measured }: Results): Target[] {
+  const of = (name: string, variant: Variant = "guard") =>
+    measured.find((each) => each.name === name)?.variants.find((each) => each.variant === variant);
+  const bytesOf = (name: string) => measured.find((each) => each.name === name)?.bytes ?? Number.NaN;
+  /** Nanoseconds per byte above no filter, between two sizes of one shape. */
+  const slope = (shape: string): Interval | undefined => {
+    const [small, large] = [of(`${shape}, 128 KB`)?.added, of(`${shape}, 1 MB`)?.added];
+    if (small === undefined || large === undefined) return undefined;
+    const bytes = bytesOf(`${shape}, 1 MB`) - bytesOf(`${shape}, 128 KB`);
+    const per = (microseconds: number) => (microseconds * 1_000) / bytes;
+    return {
+      value: per(large.value - small.value),
+      low: per(large.low - small.high),
+      high: per(large.high - small.low),
+    };
+  };
+  const perByte = (name: string): Interval | undefined => {
+    const added = of(name)?.added;
+    const scale = (value: number) => (value * 1_000) / bytesOf(name);
+    return added && { value: scale(added.value), low: scale(added.low), high: scale(added.high) };
+  };
+  const share = (name: string, bound: number): Target => ({
+    what: `small members, ${name}: added CPU, of the native pair's`,
+    bound,
+    found: of(`small members, ${name}`)?.ofNative,
+    unit: "",
+  });
+  const line = (shape: string, bound: number): Target => ({
+    what: `${shape}: per byte, above no filter`,
+    bound,
+    found: slope(shape),
+    unit: "ns",
+  });
+  return [
+    share("200 B", 0.5),
+    share("2 KB", 0.5),
+    share("16 KB", 0.2),
+    share("128 KB", 0.15),
+    share("1 MB", 0.15),
+    line("small members", 2),
+    line("ASCII string", 0.4),
+    line("multi-byte string", 0.7),
+    ...["50 tools, JSON", "500 tools, JSON", "50 tools, an event", "500 tools, an event"].map((name) => ({
+      what: `a list of ${name}: per byte of the list`,
+      bound: 4,
+      found: perByte(name),
+      unit: "ns",
+    })),
+  ];
+}
+
+function targetTable(rows: readonly Target[]): string {
+  return table(
+    ["what", "at most", "found", "met"],
+    rows.map(({ what, bound, found, unit }) => [
+      what,
+      `${bound} ${unit}`.trim(),
+      found === undefined ? "not run" : interval(found, 2),
+      found === undefined ? "" : found.high <= bound ? "yes" : "no",
+    ]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
