@@ -117,6 +117,12 @@ bench-json: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as
 bench-envoy: build build/bench-floor.wasm build/bench-envoy/built ## CPU per request beside Envoy's own MCP filter (half an hour); BENCH_ROUNDS, BENCH_SCENARIOS; writes bench/results/envoy.md
 	node build/bench-envoy/bench/envoy/main.js
 
+.PHONY: bench-refusals
+bench-refusals: build build/bench-envoy/built ## what refusals do to the connections behind Envoy; needs Go; writes bench/results/refusals.md
+	@command -v go >/dev/null || { echo "not run: bench-refusals: there is no Go here" >&2; exit 1; }
+	cd bench/envoy/go-server && go build -o ../../../build/bench-go-server .
+	node build/bench-envoy/bench/envoy/refusals.js
+
 build/bench-floor.wasm: bench/assembly/floor.ts bench/assembly/env.ts bench/assembly/floor.asconfig.json $(FILTER_SOURCES) $(PACKAGES)
 	$(BIN)/asc --config bench/assembly/floor.asconfig.json
 

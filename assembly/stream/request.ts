@@ -211,7 +211,10 @@ function pass(exchange: Exchange, decision: Decision): Action {
   return Action.Continue;
 }
 
-/** Istio inserts a WasmPlugin without `match` on outbound listeners too: there the workload is the client. */
+/**
+ * Istio inserts a WasmPlugin without `match` on outbound listeners too: there the workload is the client. Asked for each stream: Envoy has
+ * one plugin for two listeners with one configuration, whatever their direction.
+ */
 function isOutbound(): bool {
   return integerProperty("xds", "listener_direction", 0) == u64(ListenerDirection.Outbound);
 }

@@ -1,0 +1,3 @@
+module mcp-guard-filter/bench/go-server
+
+go 1.24
