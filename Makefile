@@ -114,8 +114,12 @@ bench-json: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as
 	node --no-liftoff --no-wasm-tier-up build/bench/json.js
 
 .PHONY: bench-envoy
-bench-envoy: build build/bench-floor.wasm build/bench-envoy/built ## CPU per request beside Envoy's own MCP filter (half an hour); BENCH_ROUNDS, BENCH_SCENARIOS; writes bench/results/envoy.md
+bench-envoy: build build/bench-floor.wasm build/bench-envoy/built ## CPU per request beside Envoy's own MCP filter (half an hour); BENCH_ROUNDS, BENCH_SCENARIOS; writes bench/RESULTS.md
 	node build/bench-envoy/bench/envoy/main.js
+
+.PHONY: bench-check
+bench-check: build build/bench-floor.wasm build/bench-envoy/built ## compare the CPU per request with what is recorded; fails when it is 15 % worse
+	BENCH_CHECK=1 BENCH_ROUNDS=$${BENCH_ROUNDS:-20} node build/bench-envoy/bench/envoy/main.js
 
 .PHONY: bench-refusals
 bench-refusals: build build/bench-envoy/built ## what refusals do to the connections behind Envoy; needs Go; writes bench/results/refusals.md

@@ -1,5 +1,5 @@
 // `make bench-envoy`: what the guard costs beside Envoy's own MCP filter, in CPU time of the worker thread per request. Writes
-// bench/results/envoy.md and envoy.json. BENCH_ROUNDS (default 60), BENCH_SCENARIOS (a regular expression), for a shorter look that writes nothing.
+// bench/RESULTS.md and bench/results/envoy.json. `make bench-check` (BENCH_CHECK=1) compares with those instead. BENCH_ROUNDS (default 60), BENCH_SCENARIOS (a regular expression), for a shorter look that writes nothing.
 import { fork } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -19,6 +19,10 @@ const SMALL_BYTES = 2_048;
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? ROUNDS_DEFAULT);
 const wanted = new RegExp(process.env.BENCH_SCENARIOS ?? "");
+const RECORDED = projectPath("bench", "results", "envoy.json");
+const isCheck = process.env.BENCH_CHECK === "1";
+/** A share of the native pair's CPU, or a part of a request's, may be larger than recorded by this factor. */
+const WORSE_MAX = 1.15;
 const isWhole = rounds >= ROUNDS_DEFAULT && process.env.BENCH_SCENARIOS === undefined;
 
 await main();
@@ -63,17 +67,44 @@ async function measureAll(proxy: BenchProxy, upstreamPort: number): Promise<void
     rounds,
     moduleBytes: statSync(projectPath("build", "plugin.wasm")).size,
     imports: moduleTypes(readFileSync(projectPath("build", "plugin.wasm"))).imports.size,
-    firstRequest: isWhole || wanted.test("first request") ? await firstRequests(upstreamPort) : [],
+    firstRequest: !isCheck && wanted.test("first request") ? await firstRequests(upstreamPort) : [],
     measured,
   };
+  if (isCheck) {
+    const worse = compare(JSON.parse(readFileSync(RECORDED, "utf8")) as Results, measured);
+    for (const line of worse) console.error(line);
+    if (worse.length > 0) process.exitCode = 1;
+    else console.log(`not worse than recorded by more than ${((WORSE_MAX - 1) * 100).toFixed(0)} %`);
+    return;
+  }
   const page = markdown(results);
   if (!isWhole) {
     console.log(page);
     return;
   }
   mkdirSync(projectPath("bench", "results"), { recursive: true });
-  writeFileSync(projectPath("bench", "results", "envoy.json"), `${JSON.stringify(results, undefined, 2)}\n`);
-  writeFileSync(projectPath("bench", "results", "envoy.md"), page);
+  writeFileSync(RECORDED, `${JSON.stringify(results, undefined, 2)}\n`);
+  writeFileSync(projectPath("bench", "RESULTS.md"), page);
+}
+
+/** What costs more than recorded, beyond what chance explains; other machines have other times, so only ratios are compared. */
+function compare(recorded: Results, measured: readonly Measured[]): string[] {
+  return measured.flatMap((now) => {
+    const before = recorded.measured.find(({ name, group }) => name === now.name && group === now.group);
+    return now.variants.flatMap((variant) => {
+      const old = before?.variants.find((each) => each.variant === variant.variant);
+      // Noise has no ratio, and the native pair is what is compared with.
+      if (old === undefined || !variant.variant.startsWith("guard")) return [];
+      const [found, known] =
+        variant.ofNative !== undefined && old.ofNative !== undefined
+          ? [variant.ofNative.low, old.ofNative.value]
+          : [variant.added.low / now.baseMicroseconds, old.added.value / before!.baseMicroseconds];
+      if (found <= known * WORSE_MAX) return [];
+      return [
+        `${now.group}: ${now.name}: ${variant.variant}: ${found.toFixed(2)} at least, recorded ${known.toFixed(2)}`,
+      ];
+    });
+  });
 }
 
 /** CPU microseconds per request of every variant in one round. */

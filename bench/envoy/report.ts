@@ -1,4 +1,4 @@
-// The results as a page: bench/results/envoy.md.
+// The results as a page: bench/RESULTS.md.
 import { VARIANTS, type Variant } from "./proxy.ts";
 import type { Interval } from "./statistics.ts";
 
@@ -100,7 +100,7 @@ ${table(["exchange", "no filter, us", "listener", "added, us", "of native", "p99
 const interval = ({ value, low, high }: Interval, digits: number): string =>
   `${value.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
 
-function targets({ measured }: Results): Target[] {
+function targets({ measured, firstRequest }: Results): Target[] {
   const of = (name: string, variant: Variant = "guard") =>
     measured.find((each) => each.name === name)?.variants.find((each) => each.variant === variant);
   const bytesOf = (name: string) => measured.find((each) => each.name === name)?.bytes ?? Number.NaN;
@@ -121,6 +121,19 @@ function targets({ measured }: Results): Target[] {
     const scale = (value: number) => (value * 1_000) / bytesOf(name);
     return added && { value: scale(added.value), low: scale(added.low), high: scale(added.high) };
   };
+  /** What a response takes, of what a request of as many bytes does. */
+  const asRequest = (response: string, request: string): Interval | undefined => {
+    const [one, other] = [of(response)?.added, of(request)?.added];
+    const bytes = bytesOf(request) / bytesOf(response);
+    if (one === undefined || other === undefined) return undefined;
+    return {
+      value: (one.value / other.value) * bytes,
+      low: (one.low / other.high) * bytes,
+      high: (one.high / other.low) * bytes,
+    };
+  };
+  const exactly = (value: number | undefined): Interval | undefined =>
+    value === undefined || Number.isNaN(value) ? undefined : { value, low: value, high: value };
   const share = (name: string, bound: number): Target => ({
     what: `small members, ${name}: added CPU, of the native pair's`,
     bound,
@@ -148,6 +161,28 @@ function targets({ measured }: Results): Target[] {
       found: perByte(name),
       unit: "ns",
     })),
+    {
+      what: "a result of 1 MB: added CPU, of that of a request with as many bytes of ASCII",
+      bound: 1.3,
+      found: asRequest("a result of 1 MB", "ASCII string, 1 MB"),
+      unit: "",
+    },
+    {
+      what: "small members, 2 KB: 99th percentile of the time to the answer, of the native pair's",
+      bound: 1,
+      found: exactly(
+        (of("small members, 2 KB")?.p99Ms ?? Number.NaN) / (of("small members, 2 KB", "native")?.p99Ms ?? 0),
+      ),
+      unit: "",
+    },
+    {
+      what: "first request of a fresh Envoy above the second, the worst of them",
+      bound: 5,
+      found: exactly(
+        firstRequest.length === 0 ? undefined : Math.max(...firstRequest.map(({ first, second }) => first - second)),
+      ),
+      unit: "ms",
+    },
   ];
 }
 
