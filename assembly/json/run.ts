@@ -5,7 +5,7 @@
 // It looks at most RUN_BYTES ahead of the beginning of a token, and is not begun where fewer are left; what it reads of a string in 16s is
 // checked against the end of the chunk by json/scan.ts.
 
-import { shortHash } from "../memory/short-hash";
+import { SHORT_BYTES_MAX, shortHash } from "../memory/short-hash";
 import { addHash, dropMembers } from "./members";
 import { isSpace, plainBytes, scanSpace, scanText } from "./scan";
 import { isDigit, JsonReader, memberBase, offsetOf, State } from "./state";
@@ -13,8 +13,6 @@ import { isDigit, JsonReader, memberBase, offsetOf, State } from "./state";
 /** Bytes that must lie behind the beginning of a token. A name, its quotes and the colon are at most 18, a number 40, a word 5. */
 export const RUN_BYTES: usize = 64;
 const NUMBER_BYTES_MAX: usize = 40;
-/** A name in one load. */
-const NAME_BYTES_MAX: u32 = 15;
 
 /** Whether the fast machine can go on here, in a container whose tokens nobody wants: between two tokens, in front of enough bytes. */
 export function canRun(reader: JsonReader, at: usize, end: usize): bool {
@@ -111,7 +109,8 @@ export function runTokens(reader: JsonReader, from: usize, end: usize): usize {
     }
     if (byte != 0x22) break;
     const bytes = plainBytes(at + 1);
-    if (bytes > NAME_BYTES_MAX || load<u8>(at + 1 + bytes) != 0x22) break;
+    // The same names have the short hash here and in members.ts: a bound of its own could hide a duplicate.
+    if (bytes > SHORT_BYTES_MAX || load<u8>(at + 1 + bytes) != 0x22) break;
     if (members.entries - base == reader.membersMax || members.entries == reader.openMembersMax) break;
     if (bytes > reader.keyBytesMax) break;
     const low = load<u64>(at, 1) & maskOf(bytes);

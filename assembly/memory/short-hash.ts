@@ -1,8 +1,9 @@
 // A keyed hash of at most 15 bytes that are in registers already: a fraction of what SipHash costs, which is why the names of members
-// have it. Without the key nobody can tell which names meet in a table, and of two names of at most 8 bytes at one depth none ever have
-// the same hash: every step is a bijection of the first word.
+// have it. It has no proof as SipHash has. What it has to keep is less: two names with one hash refuse a text, and hide nothing; names that
+// meet in the table make it slower, at most `limits.open_members` of them. At one depth names of at most 8 bytes have hashes of their own,
+// because every step is a bijection of the first word (0, which stands for an empty slot, becomes 1).
 
-// Written by setHashKey's caller; see siphash.ts for why they must be. The factors are odd.
+// Written at start; siphash.ts says why they must be. The factors are odd.
 let key0: u64 = 0;
 let key1: u64 = 1;
 let key2: u64 = 0;

@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import type { HeaderPair, HttpStream, Plugin } from "../../src/host/index.ts";
 import type { RequestPolicy } from "../oracle/exchange.ts";
+import { hasText } from "../oracle/has-text.ts";
 import { ARGUMENT_VECTORS } from "../vectors/arguments.ts";
 import { ENTRY_VECTORS } from "../vectors/entries.ts";
 import { POLICY_VECTORS } from "../vectors/policy.ts";
@@ -26,18 +27,6 @@ import {
 const STREAM = { request_body: "stream" } as const;
 const POLICY = { ...THREAT_POLICY, ...STREAM };
 const EVERY_CUT_BYTES = 300;
-
-/** Whether a server that reads a JSON text at the start of its input would find one. */
-function hasText(bytes: Buffer): boolean {
-  const text = bytes.toString("utf8");
-  for (let end = text.lastIndexOf("}"); end >= 0; end = text.lastIndexOf("}", end - 1)) {
-    try {
-      JSON.parse(text.slice(0, end + 1));
-      return true;
-    } catch {}
-  }
-  return false;
-}
 
 /** The verdict, once it is shown that server and client have seen what fits it. */
 function verdictOf(stream: HttpStream, sent: Uint8Array): string {

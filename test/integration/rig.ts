@@ -106,7 +106,8 @@ export function named(requestId: string): Fields {
   return [["x-request-id", requestId]];
 }
 
-function speakHttp2(cluster: Record<string, unknown>): void {
+/** Has Envoy speak HTTP/2 to a server. */
+export function speakHttp2(cluster: Record<string, unknown>): void {
   cluster.typed_extension_protocol_options = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
       "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

@@ -5,6 +5,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasText } from "../oracle/has-text.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";
 import { connectHttp1 } from "./http1-wire.ts";
@@ -26,18 +27,6 @@ import { type Answer, type Fields, inPieces, pause, sendPieces, type WireHead } 
 const POLICY = { tool_allowlist: ["safe"], request_body: "stream" };
 const PAUSE_MS = 1;
 const CUTS = 12;
-
-/** Whether a server that reads a JSON text at the start of its input would find one. */
-function hasText(bytes: Buffer): boolean {
-  const text = bytes.toString("utf8");
-  for (let end = text.lastIndexOf("}"); end >= 0; end = text.lastIndexOf("}", end - 1)) {
-    try {
-      JSON.parse(text.slice(0, end + 1));
-      return true;
-    } catch {}
-  }
-  return false;
-}
 
 const long = (tool: string, bytes: number): string => toolCall(tool, { text: "x".repeat(bytes), list: [{ a: 1 }] });
 

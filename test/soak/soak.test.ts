@@ -11,7 +11,7 @@ import { type Bootstrap, buildBootstrap, connectionManager } from "../../src/env
 import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
 import { projectPath } from "../../src/project.ts";
 import { seedFromEnvironment } from "../fuzz/samples.ts";
-import { CLUSTER, guardIn, HEADER_MODE_NAMES, PATIENCE } from "../integration/rig.ts";
+import { CLUSTER, guardIn, HEADER_MODE_NAMES, PATIENCE, speakHttp2 } from "../integration/rig.ts";
 import { type Client, createClient, PROTOCOLS, type Protocol } from "./client.ts";
 import { KINDS, type Kind, POLICY } from "./kinds.ts";
 import { type Memory, markdown, median, type Results } from "./report.ts";
@@ -77,16 +77,7 @@ function bootstrapFor(upstream: Protocol, port: number): Bootstrap {
       Object.assign(route, { retry_policy: { retry_on: "refused-stream", num_retries: 2 } });
     }
   }
-  if (upstream === "h2") {
-    for (const cluster of bootstrap.static_resources.clusters) {
-      cluster.typed_extension_protocol_options = {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-          "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-          explicit_http_config: { http2_protocol_options: {} },
-        },
-      };
-    }
-  }
+  if (upstream === "h2") for (const cluster of bootstrap.static_resources.clusters) speakHttp2(cluster);
   return bootstrap;
 }
 
