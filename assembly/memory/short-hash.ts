@@ -29,6 +29,9 @@ export function shortHash(low: u64, high: u64, tweak: u32): u64 {
   let hash = (low ^ (key0 + u64(tweak) * key3)) * key1;
   hash ^= hash >> 32;
   hash = ((hash + high * key1) ^ key2) * key3;
-  hash ^= hash >> 29;
+  // A product carries upwards only, and a table takes the lowest bits: what differs in the last bytes must come down to them, twice.
+  hash ^= hash >> 32;
+  hash *= key1;
+  hash ^= hash >> 32;
   return hash == 0 ? 1 : hash;
 }

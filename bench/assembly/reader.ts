@@ -50,7 +50,13 @@ export function release(address: usize): void {
 /** Sets the key of the duplicate check, as the filter does when it starts. */
 export function setKey(first: u64, second: u64): void {
   setHashKey(first, second);
-  setShortHashKey(first, second, ~first, ~second);
+  // Four numbers that have nothing to do with each other, as the filter's random ones: products of related factors are related.
+  setShortHashKey(
+    first,
+    second * 0x9e3779b97f4a7c15,
+    (first ^ second) * 0xbf58476d1ce4e5b9,
+    first * 0x94d049bb133111eb,
+  );
 }
 
 /**

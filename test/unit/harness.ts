@@ -35,6 +35,7 @@ interface Exports extends Record<string, unknown> {
   scanSpace(address: number, until: number): number;
   scanText(address: number, until: number): number;
   sipHash(address: number, bytes: number, tweak: number): bigint;
+  shortHash(low: bigint, high: bigint, tweak: number): bigint;
   sha256(address: number, bytes: number): number;
   nearest(address: number, bytes: number): number;
 }

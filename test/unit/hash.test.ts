@@ -1,9 +1,9 @@
-// The hashes: SipHash-1-3 against the paper's definition in big numbers, SHA-256 against Node's. Goal of the first: with a
+// The hashes: SipHash-1-3 against the paper's definition in big numbers, SHA-256 against Node's, the short hash by what it must keep. Goal of the first: with a
 // secret key nobody can prepare member names that make the duplicate check slow.
 
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Harness } from "./harness.ts";
 import { sipHash13 } from "./sip-hash.ts";
 
@@ -14,6 +14,64 @@ const word = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 const sipHash = (bytes: Uint8Array, tweak = 0): bigint =>
   word(harness.withBytes(bytes, (address, exports) => exports.sipHash(address, bytes.length, tweak)));
+
+describe("shortHash", () => {
+  const COUNT = 4096;
+  /** Names that differ in as little, or as regularly, as names can: what somebody would try who does not know the key. */
+  const FAMILIES: Readonly<Record<string, (index: number) => string>> = {
+    "numbers at the end of a word": (index) => `field_${index}`,
+    "numbers in front": (index) => `${index}`,
+    "two letters": (index) => String.fromCharCode(0x40 + (index & 63), 0x40 + (index >> 6)),
+    "the last bytes of the first word": (index) =>
+      `aaaaaa${String.fromCharCode(0x40 + (index & 63), 0x40 + (index >> 6))}`,
+    "the last bytes of the second word": (index) =>
+      `aaaaaaaaaaaaa${String.fromCharCode(0x40 + (index & 63), 0x40 + (index >> 6))}`,
+    "the last byte of each word": (index) =>
+      `aaaaaaa${String.fromCharCode(0x40 + (index & 63))}aaaaaa${String.fromCharCode(0x40 + (index >> 6))}`,
+    "the first byte of each word": (index) =>
+      `${String.fromCharCode(0x40 + (index & 63))}aaaaaaa${String.fromCharCode(0x40 + (index >> 6))}`,
+    "one bit in each of twelve bytes": (index) =>
+      Array.from({ length: 12 }, (_, bit) => ((index >> bit) & 1 ? "a" : "A")).join(""),
+  };
+
+  const hashOf = (name: string, tweak = 0): bigint => {
+    const bytes = Buffer.alloc(16);
+    bytes.write(name, "latin1");
+    return word(harness.exports.shortHash(bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8), tweak));
+  };
+
+  /** How many slots a table of twice as many is looked at in, all names together (json/members.ts). */
+  function probes(hashes: readonly bigint[]): number {
+    const slots = new Set<number>();
+    let looked = 0;
+    for (const hash of hashes) {
+      let slot = Number(hash & BigInt(2 * COUNT - 1));
+      for (looked++; slots.has(slot); looked++) slot = (slot + 1) % (2 * COUNT);
+      slots.add(slot);
+    }
+    return looked;
+  }
+
+  afterEach(() => harness.exports.setKey(KEY0, KEY1));
+
+  test.each(Object.entries(FAMILIES))("names do not meet, under any of many keys: %s", (_name, nameOf) => {
+    for (let round = 1n; round <= 20n; round++) {
+      harness.exports.setKey(word(KEY0 * (2n * round + 1n)), word(KEY1 * (4n * round + 3n)));
+      const hashes = Array.from({ length: COUNT }, (_, index) => hashOf(nameOf(index)));
+      expect(new Set(hashes).size).toBe(COUNT);
+      // A random function needs about 1.5 each.
+      expect(probes(hashes)).toBeLessThan(2 * COUNT);
+    }
+  });
+
+  test("depends on the depth, and is never the mark of an empty slot", () => {
+    const hashes = Array.from({ length: 64 }, (_, depth) =>
+      ["", "a", "name"].map((name) => hashOf(name, depth)),
+    ).flat();
+    expect(new Set(hashes).size).toBe(hashes.length);
+    expect(hashes).not.toContain(0n);
+  });
+});
 
 describe("sipHash", () => {
   test("agrees with the definition on every length", () => {

@@ -24,7 +24,7 @@ import {
 } from "../../../assembly/json/reader";
 import { scanPlain as plain, scanSpace as space, scanText as text } from "../../../assembly/json/scan";
 import { sha256 as hash } from "../../../assembly/memory/sha256";
-import { setShortHashKey } from "../../../assembly/memory/short-hash";
+import { setShortHashKey, shortHash as short } from "../../../assembly/memory/short-hash";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
 import {
   EVENT_BLOCK_BYTES,
@@ -60,7 +60,13 @@ export function release(address: usize): void {
 /** Sets the key of the hashes. */
 export function setKey(first: u64, second: u64): void {
   setHashKey(first, second);
-  setShortHashKey(first, second, ~first, ~second);
+  // Four numbers that have nothing to do with each other, as the filter's random ones: products of related factors are related.
+  setShortHashKey(
+    first,
+    second * 0x9e3779b97f4a7c15,
+    (first ^ second) * 0xbf58476d1ce4e5b9,
+    first * 0x94d049bb133111eb,
+  );
 }
 
 /** A reader with these bounds in place of the one before. */
@@ -254,6 +260,10 @@ export function scanSpace(address: usize, until: usize): usize {
 
 export function sipHash(address: usize, bytes: u32, tweak: u32): u64 {
   return sip(address, bytes, tweak);
+}
+
+export function shortHash(low: u64, high: u64, tweak: u32): u64 {
+  return short(low, high, tweak);
 }
 
 export function sha256(address: usize, bytes: u32): usize {
