@@ -87,8 +87,8 @@ export const STAGED_BYTES: u32 = 64 << 10;
 /** Bytes where the host puts what it returns. One body piece plus the largest usual header map fit. */
 export const LANDING_BYTES: u32 = 192 << 10;
 
-/** Bytes of one piece in which a body chunk is read: bounds what the host copies into the module at once. */
-export const PIECE_BYTES: u32 = 64 << 10;
+/** Bytes of one piece in which a body chunk is read: as much as Envoy takes from a connection at once. */
+export const PIECE_BYTES: u32 = 128 << 10;
 
 /** Bytes of one host result that does not fit the landing area (a large configuration). Over it: the host call fails. */
 export const HOST_RESULT_BYTES_MAX: u32 = 16 << 20;

@@ -22,12 +22,6 @@ export class MemberSet {
   entries: u32;
 }
 
-/** Outcome of `addMember`. */
-export const enum Added {
-  New,
-  Duplicate,
-}
-
 /** Bytes of the block behind `slotCount` slots. */
 function blockBytes(slotCount: u32): usize {
   return (usize(slotCount) << 3) + (usize(slotCount) << 1);
@@ -66,11 +60,11 @@ export function memberBytes(set: MemberSet): u32 {
 }
 
 /**
- * Adds the name of `bytes` bytes at `name` to the object that is open at `depth`. At most one object is open at each
- * depth, so the depth keeps the names of nested objects apart.
+ * Adds the name of `bytes` bytes at `name` to the object that is open at `depth`; false when it has it. At most one object is
+ * open at each depth, so the depth keeps the names of nested objects apart.
  */
-export function addMember(set: MemberSet, name: usize, bytes: u32, depth: u32): Added {
-  return addHash(set, hashOf(name, bytes, depth)) ? Added.New : Added.Duplicate;
+export function addMember(set: MemberSet, name: usize, bytes: u32, depth: u32): bool {
+  return addHash(set, hashOf(name, bytes, depth));
 }
 
 /** Adds a name by its hash; false when the set has it. */

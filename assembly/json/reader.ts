@@ -10,7 +10,7 @@
 
 import { asciiLower } from "../memory/bytes";
 import { JsonError } from "./error";
-import { Added, addMember, clearMembers, freeMembers, initMembers, MemberSet, memberBytes } from "./members";
+import { addMember, clearMembers, freeMembers, initMembers, MemberSet, memberBytes } from "./members";
 import { canRun, endOfString, RUN_BYTES, runTokens } from "./run";
 import { isSpace, scanPlain, scanSpace, scanText } from "./scan";
 import {
@@ -476,7 +476,7 @@ function endKey(reader: JsonReader): JsonError {
   const members = reader.members;
   if (members.entries - memberBase(reader, depth) == reader.membersMax) return JsonError.Members;
   if (members.entries == reader.openMembersMax) return JsonError.OpenMembers;
-  if (addMember(members, reader.keyAt, reader.textBytes, depth) == Added.Duplicate) return JsonError.DuplicateMember;
+  if (!addMember(members, reader.keyAt, reader.textBytes, depth)) return JsonError.DuplicateMember;
   reader.state = State.Colon;
   reader.textAt = 0;
   return JsonError.None;

@@ -6,6 +6,7 @@
 // checked against the end of the chunk by json/scan.ts.
 
 import { SHORT_BYTES_MAX, shortHash } from "../memory/short-hash";
+import { scanEscapes } from "./escapes";
 import { addHash, dropMembers } from "./members";
 import { isSpace, plainBytes, scanSpace, scanText } from "./scan";
 import { isDigit, JsonReader, memberBase, offsetOf, State } from "./state";
@@ -13,6 +14,9 @@ import { isDigit, JsonReader, memberBase, offsetOf, State } from "./state";
 /** Bytes that must lie behind the beginning of a token. A name, its quotes and the colon are at most 18, a number 40, a word 5. */
 export const RUN_BYTES: usize = 64;
 const NUMBER_BYTES_MAX: usize = 40;
+/** Escapes of a string that are read one by one before blocks are tried, and how often those may come to little. */
+const ESCAPES_MIN: u32 = 3;
+const MISSES_MAX: u32 = 3;
 
 /** Whether the fast machine can go on here, in a container whose tokens nobody wants: between two tokens, in front of enough bytes. */
 export function canRun(reader: JsonReader, at: usize, end: usize): bool {
@@ -141,13 +145,25 @@ function maskOf(bytes: u32): u64 {
  */
 export function endOfString(from: usize, end: usize, last: usize): usize {
   let at = from;
+  let escapes: u32 = 0;
+  let misses: u32 = 0;
   while (true) {
     at = scanText(at, end);
     // SAFETY: at <= last.
     if (at > last || load<u8>(at) != 0x5c) return at;
+    // A few are read faster one by one, and so are those between characters above ASCII.
+    if (escapes >= ESCAPES_MIN && misses < MISSES_MAX) {
+      const to = scanEscapes(at, end);
+      if (to - at < 32) misses++;
+      if (to != at) {
+        at = to;
+        continue;
+      }
+    }
     const bytes = escapeBytes(at);
     if (bytes == 0) return at;
     at += bytes;
+    escapes++;
   }
 }
 

@@ -11,6 +11,18 @@ export const enum Likeness {
   Same,
 }
 
+/**
+ * Bytes of the shortest name that the `bytes` bytes at `address` can be like. From printable ASCII nothing can be folded or trimmed away, so
+ * that nearly every name has to be compared with those of its own length only.
+ */
+export function leastBytes(address: usize, bytes: u32): u32 {
+  for (let i: u32 = 0; i < bytes; i++) {
+    // SAFETY: i < bytes, the caller's range.
+    if (u32(load<u8>(address + i)) - 0x21 >= 0x5e) return 0;
+  }
+  return bytes;
+}
+
 /** How like the `bytes` bytes at `address` are to `text`. */
 export function likenessOf(address: usize, bytes: u32, text: Literal): Likeness {
   // Nothing that is near is shorter than the name itself: folding and trimming only take bytes away.

@@ -1,9 +1,9 @@
 // The members of what a server sends in which names, URIs and lists stand (docs/responses.md), object by object, and the
 // names that are near to one of them.
 
-import { Literal } from "../memory/bytes";
+import { Literal, literalBytes } from "../memory/bytes";
 import { hasUnseen, withoutHidden, withoutHiddenAt } from "../memory/hidden";
-import { Likeness, likenessOf } from "./likeness";
+import { Likeness, leastBytes, likenessOf } from "./likeness";
 import { ServerPlace } from "./server-place";
 
 export const enum ServerMember {
@@ -48,105 +48,117 @@ export const enum ServerMember {
 
 /** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
 export function serverMemberOf(place: ServerPlace, address: usize, bytes: u32): ServerMember {
-  const member = exactly(place, address, bytes);
-  if (member != ServerMember.Unknown || !hasUnseen(address, bytes)) return member;
+  const least = leastBytes(address, bytes);
+  const member = exactly(place, address, bytes, least);
+  if (member != ServerMember.Unknown || least == bytes || !hasUnseen(address, bytes)) return member;
   // What is left when nobody sees it could be a name of ours; then it is near whatever it is.
   const seen = withoutHidden(address, bytes);
-  return exactly(place, withoutHiddenAt, seen) == ServerMember.Unknown ? ServerMember.Unknown : ServerMember.Near;
+  return exactly(place, withoutHiddenAt, seen, 0) == ServerMember.Unknown ? ServerMember.Unknown : ServerMember.Near;
 }
 
-function exactly(place: ServerPlace, address: usize, bytes: u32): ServerMember {
+function exactly(place: ServerPlace, address: usize, bytes: u32, least: u32): ServerMember {
   switch (place) {
     case ServerPlace.Message:
-      return messageMember(address, bytes);
+      return messageMember(address, bytes, least);
     case ServerPlace.Result:
-      return resultMember(address, bytes);
+      return resultMember(address, bytes, least);
     case ServerPlace.Error:
-      return match(ServerMember.Unknown, address, bytes, "data", ServerMember.Data);
+      return match(ServerMember.Unknown, address, bytes, least, "data", ServerMember.Data);
     case ServerPlace.ErrorData:
-      return match(ServerMember.Unknown, address, bytes, "elicitations", ServerMember.Elicitations);
+      return match(ServerMember.Unknown, address, bytes, least, "elicitations", ServerMember.Elicitations);
     case ServerPlace.Completion:
-      return match(ServerMember.Unknown, address, bytes, "values", ServerMember.Values);
+      return match(ServerMember.Unknown, address, bytes, least, "values", ServerMember.Values);
     case ServerPlace.ServerInfo:
-      return match(ServerMember.Unknown, address, bytes, "icons", ServerMember.Icons);
+      return match(ServerMember.Unknown, address, bytes, least, "icons", ServerMember.Icons);
     case ServerPlace.PromptMessage:
-      return match(ServerMember.Unknown, address, bytes, "content", ServerMember.Content);
+      return match(ServerMember.Unknown, address, bytes, least, "content", ServerMember.Content);
     case ServerPlace.Tool: {
-      let member = match(ServerMember.Unknown, address, bytes, "name", ServerMember.Name);
-      member = match(member, address, bytes, "icons", ServerMember.Icons);
-      return match(member, address, bytes, "_meta", ServerMember.Meta);
+      let member = match(ServerMember.Unknown, address, bytes, least, "name", ServerMember.Name);
+      member = match(member, address, bytes, least, "icons", ServerMember.Icons);
+      return match(member, address, bytes, least, "_meta", ServerMember.Meta);
     }
     case ServerPlace.ToolMeta: {
-      const member = match(ServerMember.Unknown, address, bytes, "ui", ServerMember.Ui);
-      return match(member, address, bytes, "ui/resourceUri", ServerMember.ResourceUri);
+      const member = match(ServerMember.Unknown, address, bytes, least, "ui", ServerMember.Ui);
+      return match(member, address, bytes, least, "ui/resourceUri", ServerMember.ResourceUri);
     }
     case ServerPlace.ToolUi:
-      return match(ServerMember.Unknown, address, bytes, "resourceUri", ServerMember.ResourceUri);
+      return match(ServerMember.Unknown, address, bytes, least, "resourceUri", ServerMember.ResourceUri);
     case ServerPlace.Prompt: {
-      const member = match(ServerMember.Unknown, address, bytes, "name", ServerMember.Name);
-      return match(member, address, bytes, "icons", ServerMember.Icons);
+      const member = match(ServerMember.Unknown, address, bytes, least, "name", ServerMember.Name);
+      return match(member, address, bytes, least, "icons", ServerMember.Icons);
     }
     case ServerPlace.Resource: {
-      const member = match(ServerMember.Unknown, address, bytes, "uri", ServerMember.Uri);
-      return match(member, address, bytes, "icons", ServerMember.Icons);
+      const member = match(ServerMember.Unknown, address, bytes, least, "uri", ServerMember.Uri);
+      return match(member, address, bytes, least, "icons", ServerMember.Icons);
     }
     case ServerPlace.Template: {
-      const member = match(ServerMember.Unknown, address, bytes, "uriTemplate", ServerMember.UriTemplate);
-      return match(member, address, bytes, "icons", ServerMember.Icons);
+      const member = match(ServerMember.Unknown, address, bytes, least, "uriTemplate", ServerMember.UriTemplate);
+      return match(member, address, bytes, least, "icons", ServerMember.Icons);
     }
     case ServerPlace.Contents:
-      return match(ServerMember.Unknown, address, bytes, "uri", ServerMember.Uri);
+      return match(ServerMember.Unknown, address, bytes, least, "uri", ServerMember.Uri);
     case ServerPlace.Block: {
-      let member = match(ServerMember.Unknown, address, bytes, "type", ServerMember.Type);
-      member = match(member, address, bytes, "uri", ServerMember.Uri);
-      member = match(member, address, bytes, "content", ServerMember.Content);
-      return match(member, address, bytes, "icons", ServerMember.Icons);
+      let member = match(ServerMember.Unknown, address, bytes, least, "type", ServerMember.Type);
+      member = match(member, address, bytes, least, "uri", ServerMember.Uri);
+      member = match(member, address, bytes, least, "content", ServerMember.Content);
+      return match(member, address, bytes, least, "icons", ServerMember.Icons);
     }
     case ServerPlace.Icon:
-      return match(ServerMember.Unknown, address, bytes, "src", ServerMember.Src);
+      return match(ServerMember.Unknown, address, bytes, least, "src", ServerMember.Src);
     case ServerPlace.Elicitation:
-      return match(ServerMember.Unknown, address, bytes, "url", ServerMember.Url);
+      return match(ServerMember.Unknown, address, bytes, least, "url", ServerMember.Url);
     case ServerPlace.InputRequest: {
-      const member = match(ServerMember.Unknown, address, bytes, "method", ServerMember.Method);
-      return match(member, address, bytes, "params", ServerMember.Params);
+      const member = match(ServerMember.Unknown, address, bytes, least, "method", ServerMember.Method);
+      return match(member, address, bytes, least, "params", ServerMember.Params);
     }
     default:
       return ServerMember.Unknown;
   }
 }
 
-function messageMember(address: usize, bytes: u32): ServerMember {
-  let member = match(ServerMember.Unknown, address, bytes, "jsonrpc", ServerMember.Jsonrpc);
-  member = match(member, address, bytes, "id", ServerMember.Id);
-  member = match(member, address, bytes, "method", ServerMember.Method);
-  member = match(member, address, bytes, "params", ServerMember.Params);
-  member = match(member, address, bytes, "result", ServerMember.Result);
-  return match(member, address, bytes, "error", ServerMember.Error);
+function messageMember(address: usize, bytes: u32, least: u32): ServerMember {
+  let member = match(ServerMember.Unknown, address, bytes, least, "jsonrpc", ServerMember.Jsonrpc);
+  member = match(member, address, bytes, least, "id", ServerMember.Id);
+  member = match(member, address, bytes, least, "method", ServerMember.Method);
+  member = match(member, address, bytes, least, "params", ServerMember.Params);
+  member = match(member, address, bytes, least, "result", ServerMember.Result);
+  return match(member, address, bytes, least, "error", ServerMember.Error);
 }
 
-function resultMember(address: usize, bytes: u32): ServerMember {
-  let member = match(ServerMember.Unknown, address, bytes, "tools", ServerMember.Tools);
-  member = match(member, address, bytes, "prompts", ServerMember.Prompts);
-  member = match(member, address, bytes, "resources", ServerMember.Resources);
-  member = match(member, address, bytes, "resourceTemplates", ServerMember.Templates);
-  member = match(member, address, bytes, "tasks", ServerMember.Tasks);
-  member = match(member, address, bytes, "contents", ServerMember.Contents);
-  member = match(member, address, bytes, "completion", ServerMember.Completion);
-  member = match(member, address, bytes, "content", ServerMember.Content);
-  member = match(member, address, bytes, "messages", ServerMember.Messages);
-  member = match(member, address, bytes, "inputRequests", ServerMember.InputRequests);
-  member = match(member, address, bytes, "serverInfo", ServerMember.ServerInfo);
-  member = match(member, address, bytes, "result", ServerMember.Result);
-  member = match(member, address, bytes, "url", ServerMember.Url);
-  member = match(member, address, bytes, "uri", ServerMember.Uri);
-  member = match(member, address, bytes, "cacheScope", ServerMember.CacheScope);
-  member = match(member, address, bytes, "ttlMs", ServerMember.TtlMs);
-  return match(member, address, bytes, "instructions", ServerMember.Instructions);
+function resultMember(address: usize, bytes: u32, least: u32): ServerMember {
+  let member = match(ServerMember.Unknown, address, bytes, least, "tools", ServerMember.Tools);
+  member = match(member, address, bytes, least, "prompts", ServerMember.Prompts);
+  member = match(member, address, bytes, least, "resources", ServerMember.Resources);
+  member = match(member, address, bytes, least, "resourceTemplates", ServerMember.Templates);
+  member = match(member, address, bytes, least, "tasks", ServerMember.Tasks);
+  member = match(member, address, bytes, least, "contents", ServerMember.Contents);
+  member = match(member, address, bytes, least, "completion", ServerMember.Completion);
+  member = match(member, address, bytes, least, "content", ServerMember.Content);
+  member = match(member, address, bytes, least, "messages", ServerMember.Messages);
+  member = match(member, address, bytes, least, "inputRequests", ServerMember.InputRequests);
+  member = match(member, address, bytes, least, "serverInfo", ServerMember.ServerInfo);
+  member = match(member, address, bytes, least, "result", ServerMember.Result);
+  member = match(member, address, bytes, least, "url", ServerMember.Url);
+  member = match(member, address, bytes, least, "uri", ServerMember.Uri);
+  member = match(member, address, bytes, least, "cacheScope", ServerMember.CacheScope);
+  member = match(member, address, bytes, least, "ttlMs", ServerMember.TtlMs);
+  return match(member, address, bytes, least, "instructions", ServerMember.Instructions);
 }
 
-/** `found` when it is already decided, else `member` when the name is `text`, `Near` when it is near to it. */
-function match(found: ServerMember, address: usize, bytes: u32, text: Literal, member: ServerMember): ServerMember {
-  if (found != ServerMember.Unknown) return found;
+/**
+ * `found` when it is already decided, else `member` when the name is `text`, `Near` when it is near to it.
+ * @param least what `leastBytes` says of the name.
+ */
+function match(
+  found: ServerMember,
+  address: usize,
+  bytes: u32,
+  least: u32,
+  text: Literal,
+  member: ServerMember,
+): ServerMember {
+  const wanted = literalBytes(text);
+  if (found != ServerMember.Unknown || wanted > bytes || wanted < least) return found;
   const likeness = likenessOf(address, bytes, text);
   if (likeness == Likeness.Same) return member;
   return likeness == Likeness.Near ? ServerMember.Near : ServerMember.Unknown;

@@ -6,8 +6,6 @@ export const enum ServerPlace {
   None,
   /** Left out, or replaced when it ends. */
   Dropped,
-  /** Inside an element: only whether a member name hides something. */
-  Inside,
 
   // Objects.
   Message,

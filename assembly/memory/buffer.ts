@@ -1,5 +1,8 @@
 // Bytes that grow at one end and are taken away at both: what is held of a response until it may go out. Grows by doubling; a
 // buffer that has grown large gives its block back when it is emptied, because streams live long.
+//
+// A buffer can stand for bytes of somebody else, so that what passes as it came is not copied. It copies them when anything is appended that
+// does not stand behind them there; whoever changes bytes in place, or keeps them longer than their owner does, calls `ownBytes` before.
 
 import { Literal, literalByte, literalBytes } from "./bytes";
 
@@ -9,10 +12,11 @@ const KEPT_BYTES: u32 = 16 << 10;
 
 @unmanaged
 export class Buffer {
-  /** Address of the block, 0 when there is none. The buffer owns it. */
+  /** Address of the bytes: of the block, which the buffer owns, or of lent ones, which are never written to; 0 when there are none. */
   at: usize;
-  /** INVARIANT: length <= capacity. */
+  /** INVARIANT: length <= capacity, unless they are lent. */
   length: u32;
+  /** Bytes of the block; 0 when there is none. */
   capacity: u32;
 }
 
@@ -25,14 +29,39 @@ export function initBuffer(buffer: Buffer): void {
 
 /** Frees the block. */
 export function freeBuffer(buffer: Buffer): void {
-  if (buffer.at != 0) heap.free(buffer.at);
+  if (buffer.capacity != 0) heap.free(buffer.at);
   initBuffer(buffer);
 }
 
 /** Forgets the bytes. */
 export function emptyBuffer(buffer: Buffer): void {
-  if (buffer.capacity > KEPT_BYTES) freeBuffer(buffer);
+  if (buffer.capacity > KEPT_BYTES || isLent(buffer)) freeBuffer(buffer);
   buffer.length = 0;
+}
+
+/**
+ * Appends the `bytes` bytes at `address`, which lie outside the block; they stay there until the buffer has been emptied, or `ownBytes` has
+ * been called.
+ */
+export function appendLent(buffer: Buffer, address: usize, bytes: u32): void {
+  if (isLent(buffer) && buffer.at + buffer.length == address) {
+    buffer.length += bytes;
+  } else if (buffer.length == 0) {
+    freeBuffer(buffer);
+    buffer.at = address;
+    buffer.length = bytes;
+  } else {
+    appendBytes(buffer, address, bytes);
+  }
+}
+
+function isLent(buffer: Buffer): bool {
+  return buffer.at != 0 && buffer.capacity == 0;
+}
+
+/** Copies bytes that are lent: from here on they may be changed, and last as long as the buffer. */
+export function ownBytes(buffer: Buffer): void {
+  if (isLent(buffer)) reserve(buffer, 0);
 }
 
 /** Appends the `bytes` bytes at `address`, which lie outside the buffer. */
@@ -73,7 +102,28 @@ export function dropHead(buffer: Buffer, bytes: u32): void {
     return;
   }
   buffer.length -= bytes;
+  if (isLent(buffer)) {
+    buffer.at += bytes;
+    return;
+  }
   memory.copy(buffer.at, buffer.at + bytes, buffer.length);
+}
+
+/** Moves the first `bytes` bytes of `from` to the end of `to`, without copying them where all of them become all of it. */
+export function moveHead(to: Buffer, from: Buffer, bytes: u32): void {
+  if (to.length != 0 || bytes != from.length) {
+    appendBytes(to, from.at, bytes);
+    dropHead(from, bytes);
+    return;
+  }
+  const at = to.at;
+  const capacity = to.capacity;
+  to.at = from.at;
+  to.length = bytes;
+  to.capacity = from.capacity;
+  from.at = at;
+  from.length = 0;
+  from.capacity = capacity;
 }
 
 /** Makes room for `bytes` bytes more. */
@@ -84,7 +134,7 @@ function reserve(buffer: Buffer, bytes: u32): void {
   while (capacity < wanted) capacity <<= 1;
   const block = heap.alloc(capacity);
   memory.copy(block, buffer.at, buffer.length);
-  if (buffer.at != 0) heap.free(buffer.at);
+  if (buffer.capacity != 0) heap.free(buffer.at);
   buffer.at = block;
   buffer.capacity = capacity;
 }

@@ -57,6 +57,13 @@ export function equalBytes(left: usize, right: usize, bytes: u32): bool {
   let at: u32 = 0;
   // SAFETY: both ranges have `bytes` bytes, and every load ends within them. The library's comparison goes byte by byte when they are not
   // aligned alike.
+  if (ASC_FEATURE_SIMD) {
+    for (; at + 32 <= bytes; at += 32) {
+      const low = v128.xor(v128.load(left + at), v128.load(right + at));
+      const high = v128.xor(v128.load(left + at, 16), v128.load(right + at, 16));
+      if (v128.any_true(v128.or(low, high))) return false;
+    }
+  }
   for (; at + 8 <= bytes; at += 8) {
     if (load<u64>(left + at) != load<u64>(right + at)) return false;
   }

@@ -88,39 +88,91 @@ export function withoutHidden(address: usize, bytes: u32): u32 {
   return length;
 }
 
-/** How many characters `stripHidden` has found. */
+/** What `stripHidden` has found: how many characters, and whether one of them stands in a member name. */
 export let hiddenFound: u32 = 0;
+export let isHiddenInName: bool = false;
 
 /**
  * Takes the characters that are not seen out of a JSON text in place, as they stand and as escapes (RFC 8259 section 7). They
- * can stand in its strings only, since everything else is ASCII. Gives the new length.
+ * can stand in its strings only, since everything else is ASCII. The range ends no string in the middle. Gives the new length.
  * @param take false only counts them.
  */
 export function stripHidden(address: usize, bytes: u32, take: bool): u32 {
   const end = address + bytes;
-  let to = address;
-  let at = address;
   hiddenFound = 0;
+  isHiddenInName = false;
+  // What is kept of [address, from) stands in [address, to).
+  let to = address;
+  let from = address;
+  // Everything in front of it has been found to stand in a name or not.
+  let stringEnd = address;
+  let at = scanShown(address, end);
   while (at < end) {
     // SAFETY: at < end; an escape is read only as far as the text goes.
-    const byte = u32(load<u8>(at));
-    let length: u32 = 1;
-    let isHidden: bool = false;
-    if (byte == 0x5c) {
-      length = escapeBytes(at, end);
-      isHidden = isHiddenPoint(escapedPoint(at, length));
-    } else if (byte >= 0x7f) {
-      isHidden = isHiddenPoint(pointAt(at, end));
-      length = pointBytes;
+    const isEscape = load<u8>(at) == 0x5c;
+    let length: u32 = isEscape ? escapeBytes(at, end) : 0;
+    const point = isEscape ? escapedPoint(at, length) : pointAt(at, end);
+    if (!isEscape) length = pointBytes;
+    if (isHiddenPoint(point)) {
+      hiddenFound++;
+      if (at >= stringEnd) {
+        stringEnd = closingQuote(at, end);
+        if (isName(stringEnd, end)) isHiddenInName = true;
+      }
+      if (take) {
+        const kept = at - from;
+        if (to != from) memory.copy(to, from, kept);
+        to += kept;
+        from = at + length;
+      }
     }
-    if (isHidden) hiddenFound++;
-    if (!isHidden || !take) {
-      memory.copy(to, at, length);
-      to += length;
-    }
-    at += length;
+    at = scanShown(at + length, end);
   }
-  return u32(to - address);
+  if (to == from) return bytes;
+  memory.copy(to, from, end - from);
+  return u32(to + (end - from) - address);
+}
+
+/** The first byte in [address, end) that may begin a character which is not seen, or an escape; `end` when there is none. */
+export function scanShown(address: usize, end: usize): usize {
+  if (ASC_FEATURE_SIMD) {
+    while (address + 16 <= end) {
+      // SAFETY: the 16 bytes lie before `end`. As signed numbers those above ASCII are negative, and so is one more than DEL.
+      const bytes = v128.load(address);
+      const high = v128.or(bytes, i8x16.add(bytes, i8x16.splat(1)));
+      const found = i8x16.bitmask(v128.or(high, i8x16.eq(bytes, i8x16.splat(0x5c))));
+      if (found != 0) return address + ctz(found);
+      address += 16;
+    }
+  }
+  while (address < end) {
+    // SAFETY: address < end.
+    const byte = u32(load<u8>(address));
+    if (byte == 0x5c || byte >= 0x7f) return address;
+    address++;
+  }
+  return end;
+}
+
+/** The quote that ends the string in which a character begins at `at`; `end` when the text ends before. */
+function closingQuote(at: usize, end: usize): usize {
+  while (at < end) {
+    // SAFETY: at < end.
+    const byte = u32(load<u8>(at));
+    if (byte == 0x22) return at;
+    at += byte == 0x5c ? 2 : 1;
+  }
+  return end;
+}
+
+/** Whether the string that ends with the quote at `quote` is a member name: a colon follows it. */
+function isName(quote: usize, end: usize): bool {
+  for (let at = quote + 1; at < end; at++) {
+    // SAFETY: at < end.
+    const byte = u32(load<u8>(at));
+    if (byte > 0x20) return byte == 0x3a;
+  }
+  return false;
 }
 
 /** Bytes of the escape at `at`: 2, 6, or 12 for a surrogate pair. The text has been read, so it is whole. */

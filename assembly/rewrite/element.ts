@@ -47,7 +47,7 @@ export function replaceBlock(rewriter: Rewriter, depth: u32): void {
 
 function startDropping(rewriter: Rewriter, frame: Frame, depth: u32): void {
   frame.place = ServerPlace.Dropped;
-  if (rewriter.insideDepth >= depth) rewriter.insideDepth = 0;
+  if (rewriter.announcedDepth >= depth) rewriter.announcedDepth = 0;
   rewriter.instead = Instead.Nothing;
   if (rewriter.reader.depth < depth) {
     // It has just ended.

@@ -2,7 +2,7 @@
 
 import { STAGED_BYTES } from "../limits";
 import { isNamed, isRebuilt, ServerPlace } from "../mcp/server-place";
-import { dropHead } from "../memory/buffer";
+import { Buffer, dropHead, moveHead, ownBytes } from "../memory/buffer";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { Frame, GONE, Judged } from "./frame";
@@ -15,15 +15,34 @@ export function readyBytes(rewriter: Rewriter): u32 {
   const length = rewriter.out.length;
   if (rewriter.state != TextState.Open) return length;
   // A message that fits is held whole, so that a fault in it can still become an error.
-  if (length < STAGED_BYTES) return 0;
+  // A message that fits is held whole, so that a fault in it can still become an error.
+  if (!rewriter.hasGone && length < STAGED_BYTES) return 0;
   return min(length, heldFrom(rewriter));
+}
+
+/** Whether all of the output may go out in front of the `more` bytes that follow: nothing in it is undecided, and together they are too much to be held. */
+export function canLead(rewriter: Rewriter, more: u32): bool {
+  const length = rewriter.out.length;
+  return length != 0 && length + more >= STAGED_BYTES && heldFrom(rewriter) >= length;
 }
 
 /** Says that the first `bytes` bytes of the output have gone out. */
 export function takeReady(rewriter: Rewriter, bytes: u32): void {
   if (bytes == 0) return;
-  rewriter.hasGone = true;
   dropHead(rewriter.out, bytes);
+  shiftOffsets(rewriter, bytes);
+}
+
+/** Moves the first `bytes` bytes of the output to the end of `to`: they go out from there. */
+export function moveReady(rewriter: Rewriter, bytes: u32, to: Buffer): void {
+  if (bytes == 0) return;
+  moveHead(to, rewriter.out, bytes);
+  shiftOffsets(rewriter, bytes);
+}
+
+/** The first `bytes` bytes of the output have gone out: what began among them is gone, the rest has moved up. */
+function shiftOffsets(rewriter: Rewriter, bytes: u32): void {
+  rewriter.hasGone = true;
   const depth = liveDepth(rewriter);
   for (let level: u32 = 0; level <= depth; level++) {
     const frame = frameAt(rewriter, level);
@@ -96,6 +115,7 @@ export function boundHeld(rewriter: Rewriter, policy: Policy): void {
 function startFlowing(rewriter: Rewriter, list: Frame): void {
   const out = rewriter.out;
   const isInElement = list.isInElement;
+  ownBytes(out);
   const elementAt = list.elementAt;
   const tail = isInElement ? out.length - elementAt : 0;
   const hadSeparator = tail != 0 && list.kept != 0;

@@ -3,7 +3,6 @@
 import { captureRaw, captureText } from "../json/reader";
 import { ServerMember, serverMemberOf } from "../mcp/server-member";
 import { isRebuilt, ServerPlace } from "../mcp/server-place";
-import { hasHidden } from "../memory/hidden";
 import { Reason } from "../policy/reason";
 import { beginElement, dropElement, replaceBlock } from "./element";
 import { Frame } from "./frame";
@@ -16,11 +15,6 @@ export function noteKey(rewriter: Rewriter): void {
   const frame = frameAt(rewriter, reader.depth);
   if (frame.place == ServerPlace.InputRequests) {
     beginElement(rewriter, frame, reader.tokenStart);
-    return;
-  }
-  if (rewriter.insideDepth != 0 && hasHidden(reader.keyAt, reader.textBytes)) {
-    rewriter.hidden++;
-    dropElement(rewriter, rewriter.insideDepth);
     return;
   }
   if (rewriter.dropDepth != 0 && rewriter.discarded == Reason.None) return;
@@ -44,8 +38,8 @@ function noteNear(rewriter: Rewriter, place: ServerPlace): void {
     else dropElement(rewriter, scope);
     return;
   }
-  if (rewriter.insideDepth != 0) {
-    dropElement(rewriter, rewriter.insideDepth);
+  if (rewriter.announcedDepth != 0) {
+    dropElement(rewriter, rewriter.announcedDepth);
     return;
   }
   // The nearest container that is an element; where there is none, the message.

@@ -53,7 +53,7 @@ export function discard(rewriter: Rewriter, reason: Reason): void {
   }
   if (!truncate(rewriter, frame.at, reason)) return;
   rewriter.discarded = reason;
-  rewriter.insideDepth = 0;
+  rewriter.announcedDepth = 0;
   rewriter.holdAt = NO_HOLD;
   rewriter.instead = Instead.Nothing;
   rewriter.removed++;

@@ -1,7 +1,7 @@
 // Lists of tools and prompts: each name may stand there once, so their elements are held until the list has ended.
 
 import { ServerPlace } from "../mcp/server-place";
-import { appendByte, appendZeros, Buffer, emptyBuffer } from "../memory/buffer";
+import { appendByte, appendZeros, Buffer, emptyBuffer, ownBytes } from "../memory/buffer";
 import { NameSet } from "../policy/name-set";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
@@ -49,6 +49,7 @@ export function endNames(rewriter: Rewriter, list: Frame): void {
   if (list.isFlowing) return;
   const out = rewriter.out;
   const elements = rewriter.elements;
+  ownBytes(out);
   let to = list.at;
   let kept: u32 = 0;
   for (let at: u32 = 0; at < elements.length; at += RECORD_BYTES) {

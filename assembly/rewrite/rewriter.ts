@@ -7,7 +7,7 @@ import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, 
 import { DEPTH_MAX, ID_BYTES_MAX, URI_BYTES_MAX } from "../limits";
 import { ServerMember } from "../mcp/server-member";
 import { ServerPlace } from "../mcp/server-place";
-import { appendBytes, Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { appendLent, Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { writeError } from "./error-message";
@@ -74,8 +74,8 @@ export class Rewriter {
   copied: u32;
   /** Depth of the container that is being left out; 0 when none is. */
   dropDepth: u32;
-  /** Depth of the element inside which every member name is looked at; 0 when none is. */
-  insideDepth: u32;
+  /** Depth of the announcement that the reader is in; 0 when it is in none. */
+  announcedDepth: u32;
   /** Where a text that is judged at its end begins in the output; NO_HOLD when there is none. */
   holdAt: u32;
   member: ServerMember;
@@ -174,7 +174,7 @@ export function beginText(rewriter: Rewriter): void {
   rewriter.hasGone = false;
   rewriter.copied = 0;
   rewriter.dropDepth = 0;
-  rewriter.insideDepth = 0;
+  rewriter.announcedDepth = 0;
   rewriter.holdAt = NO_HOLD;
   rewriter.member = ServerMember.Unknown;
   rewriter.instead = Instead.Nothing;
@@ -215,20 +215,20 @@ export function setReport(rewriter: Rewriter): void {
   const depth = reader.depth;
   if (rewriter.dropDepth != 0) {
     reader.reportDepth = rewriter.dropDepth == DISCARDING ? rewriter.messageDepth : rewriter.dropDepth - 1;
-  } else if (rewriter.insideDepth != 0 || depth == 0) {
+  } else if (depth == 0) {
     reader.reportDepth = u32.MAX_VALUE;
   } else {
     reader.reportDepth = frameAt(rewriter, depth).place == ServerPlace.None ? depth - 1 : depth;
   }
 }
 
-/** Copies the text up to `offset`, unless it is being left out. */
+/** Takes the text up to `offset` over into the output, unless it is being left out. The output borrows it from the chunk, as far as it can. */
 export function copyTo(rewriter: Rewriter, offset: u32): void {
   const reader = rewriter.reader;
   if (offset <= rewriter.copied) return;
   if (rewriter.dropDepth == 0) {
     const from = max(rewriter.copied, reader.chunkOffset);
-    appendBytes(rewriter.out, reader.chunk + (from - reader.chunkOffset), offset - from);
+    appendLent(rewriter.out, reader.chunk + (from - reader.chunkOffset), offset - from);
   }
   rewriter.copied = offset;
 }

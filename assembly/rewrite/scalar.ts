@@ -5,7 +5,7 @@ import { METHOD_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
 import { serverCallOf } from "../mcp/server-call";
 import { ServerMember } from "../mcp/server-member";
 import { isRebuilt, ServerPlace } from "../mcp/server-place";
-import { appendLiteral } from "../memory/buffer";
+import { appendLiteral, ownBytes } from "../memory/buffer";
 import { equalsLiteral } from "../memory/bytes";
 import { hasHidden, hiddenFound, stripHidden } from "../memory/hidden";
 import { judgeIcon, judgeLink, judgeResource, judgeTemplate, judgeValue } from "../policy/judge";
@@ -94,7 +94,7 @@ export function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): vo
       break;
     case ServerMember.ResourceUri:
       if (!isText || judgeLink(policy, rewriter.text, reader.textBytes) != Reason.None)
-        dropElement(rewriter, rewriter.insideDepth);
+        dropElement(rewriter, rewriter.announcedDepth);
       break;
     case ServerMember.Instructions:
       noteInstructions(rewriter, policy);
@@ -240,6 +240,7 @@ function noteInstructions(rewriter: Rewriter, policy: Policy): void {
   rewriter.holdAt = NO_HOLD;
   if (policy.hiddenText == HiddenText.Allow) return;
   const out = rewriter.out;
+  ownBytes(out);
   const length = stripHidden(out.at + at, out.length - at, policy.hiddenText == HiddenText.Strip);
   if (hiddenFound == 0) return;
   rewriter.hidden += hiddenFound;

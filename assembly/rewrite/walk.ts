@@ -164,7 +164,7 @@ function enter(rewriter: Rewriter, policy: Policy, isObject: bool): void {
       frame.at = rewriter.out.length;
       if (isNamed(place)) beginNames(rewriter, policy, place);
     }
-    if (isAnnouncement(place)) rewriter.insideDepth = depth;
+    if (isAnnouncement(place)) rewriter.announcedDepth = depth;
   }
   if (!isReplaced || place != ServerPlace.Dropped) rewriter.instead = Instead.Nothing;
   rewriter.member = ServerMember.Unknown;
@@ -189,7 +189,7 @@ function noteWrongKind(rewriter: Rewriter, parent: Frame): void {
       if (parent.isOfCall) scopeOf(rewriter).isUriBad = true;
       break;
     case ServerMember.ResourceUri:
-      if (rewriter.insideDepth != 0) dropElement(rewriter, rewriter.insideDepth);
+      if (rewriter.announcedDepth != 0) dropElement(rewriter, rewriter.announcedDepth);
       break;
     default:
       break;
@@ -207,7 +207,7 @@ function placeOf(rewriter: Rewriter, parent: Frame, isObject: bool): ServerPlace
   if (parent.place == ServerPlace.Batch && !rewriter.isStrict) return ServerPlace.Batch;
   if (isRebuilt(parent.place)) return ServerPlace.Dropped;
   if (rewriter.instead == Instead.EmptyList || rewriter.instead == Instead.Private) return ServerPlace.Dropped;
-  return rewriter.insideDepth != 0 ? ServerPlace.Inside : ServerPlace.None;
+  return ServerPlace.None;
 }
 
 /** Out of the container that has just ended. */
@@ -215,7 +215,7 @@ function leave(rewriter: Rewriter, policy: Policy): void {
   const reader = rewriter.reader;
   const depth = reader.depth + 1;
   const frame = frameAt(rewriter, depth);
-  if (rewriter.insideDepth == depth) rewriter.insideDepth = 0;
+  if (rewriter.announcedDepth == depth) rewriter.announcedDepth = 0;
   if (rewriter.dropDepth != 0) {
     if (rewriter.dropDepth == depth) endDropped(rewriter, frame);
     else if (frame.place == ServerPlace.Message) endMessage(rewriter, policy, frame);

@@ -3,6 +3,7 @@
 
 import { SSE_ID_BYTES_MAX, SSE_NAME_BYTES_MAX, SSE_RETRY_BYTES_MAX } from "../limits";
 import { equalsLiteral } from "../memory/bytes";
+import { isLineEnd, scanLine } from "./scan";
 
 /** What `nextEvent` has found. */
 export const enum EventStep {
@@ -157,10 +158,6 @@ function takeBom(reader: EventReader, byte: u32): bool {
   return false;
 }
 
-function isLineEnd(byte: u32): bool {
-  return byte == 0x0a || byte == 0x0d;
-}
-
 function beginField(reader: EventReader): void {
   reader.state = State.Name;
   reader.fieldBytes = 0;
@@ -220,9 +217,7 @@ function fieldOf(reader: EventReader): Field {
 /** Reads up to the end of the line, or of the chunk. */
 function readRun(reader: EventReader): EventStep {
   const start = reader.cursor;
-  let at = start;
-  // SAFETY: at < end.
-  while (at < reader.end && !isLineEnd(u32(load<u8>(at)))) at++;
+  const at = scanLine(start, reader.end);
   reader.cursor = at;
   if (reader.state == State.Comment) return EventStep.NeedMore;
   const bytes = u32(at - start);

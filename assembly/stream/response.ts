@@ -2,15 +2,13 @@
 // own comes back through these callbacks on its way to the client, and a filter that held it would hold its own refusal for ever.
 
 import { Action, BufferId } from "../host/abi";
-import { readBuffer, replaceBuffer } from "../host/buffer";
-import { landedAt } from "../host/landing";
-import { PIECE_BYTES } from "../limits";
-import { equalBytes } from "../memory/bytes";
+import { replaceBuffer } from "../host/buffer";
 import { Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
 import { refuse } from "./refuse";
+import { readBody, writeBody } from "./response-body";
 import {
   isResponseEncoded,
   Media,
@@ -27,7 +25,6 @@ import {
   freeRewriting,
   isAtEnd,
   Rewriting,
-  rewritePiece,
   rewritingBytes,
 } from "./rewriting";
 
@@ -72,9 +69,7 @@ export function onResponseBody(exchange: Exchange, bytes: u32, endOfStream: bool
   if (endOfStream) endRewriting(rewriting, policy);
   if (!account(exchange, policy, rewritingBytes(rewriting, policy))) return cut(exchange, bytes, Reason.Overloaded);
   if (rewriting.cut != Reason.None) return cut(exchange, bytes, rewriting.cut);
-  const wire = rewriting.wire;
-  const isWritten =
-    isAsItCame(wire.at, wire.length, bytes) || replaceBuffer(BufferId.ResponseBody, bytes, wire.at, wire.length);
+  const isWritten = writeBody(rewriting, bytes);
   emptyWire(rewriting);
   if (!isWritten) return cut(exchange, bytes, Reason.Internal);
   if (endOfStream) endResponse(exchange);
@@ -170,22 +165,6 @@ function beginResponse(exchange: Exchange, policy: Policy): Reason {
   rewriting.isWatched = isWatched;
   exchange.rewriting = rewriting;
   return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;
-}
-
-function readBody(rewriting: Rewriting, policy: Policy, bytes: u32): bool {
-  let start: u32 = 0;
-  while (start < bytes) {
-    const piece = min(bytes - start, PIECE_BYTES);
-    if (!readBuffer(BufferId.ResponseBody, start, piece)) return false;
-    rewritePiece(rewriting, policy, landedAt(), piece);
-    start += piece;
-  }
-  return true;
-}
-
-/** Whether what goes out are the bytes of this callback, which then need not be put in their own place: they are still there where they landed. */
-function isAsItCame(address: usize, length: u32, bytes: u32): bool {
-  return length == bytes && bytes <= PIECE_BYTES && equalBytes(address, landedAt(), bytes);
 }
 
 function hide(bytes: u32): Action {

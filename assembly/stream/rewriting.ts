@@ -2,12 +2,12 @@
 // stream has one from its response headers to its end.
 
 import { JSON_TEXT_BYTES_MAX } from "../limits";
-import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer, ownBytes } from "../memory/buffer";
 import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { writeError } from "../rewrite/error-message";
-import { readyBytes, takeReady } from "../rewrite/hold";
+import { canLead, moveReady, readyBytes, takeReady } from "../rewrite/hold";
 import {
   beginText,
   createRewriter,
@@ -27,6 +27,7 @@ import {
   nextEvent,
   openEvents,
 } from "../sse/reader";
+import { wholeCharacters, writeLine } from "../sse/writer";
 import { Guard } from "./guard";
 
 /** Bytes of the data of an `endpoint` event; MCP 2024-11-05 has a path there. */
@@ -38,7 +39,9 @@ export class Rewriting {
   /** While a text is read; between two events there is none, because streams are mostly silent. */
   rewriter: Rewriter | null;
   events: EventReader;
-  /** What goes to the client in this callback. */
+  /** Goes to the client in this callback: what was held from earlier ones; so many of its bytes as they came; and what stands behind them. */
+  head: Buffer;
+  unchanged: u32;
   wire: Buffer;
   /** The guard's generation of the policy whose limits it has. */
   generation: u32;
@@ -75,21 +78,24 @@ export function createRewriting(guard: Guard, isEvents: bool, isGet: bool, compl
   const buffer = (u32(offsetof<Buffer>()) + 7) & ~7;
   const events = isEvents ? (u32(offsetof<EventReader>()) + 7) & ~7 : 0;
   const block = isEvents ? (EVENT_BLOCK_BYTES + 7) & ~7 : 0;
-  const bytes = head + buffer + events + block + (isEvents && isGet ? ENDPOINT_ROOM : 0);
+  const bytes = head + 2 * buffer + events + block + (isEvents && isGet ? ENDPOINT_ROOM : 0);
   const at = heap.alloc(bytes);
-  memory.fill(at, 0, head + buffer + events);
+  memory.fill(at, 0, head + 2 * buffer + events);
   const rewriting = changetype<Rewriting>(at);
   rewriting.guard = guard;
   rewriting.generation = guard.generation;
   rewriting.wire = changetype<Buffer>(at + head);
   initBuffer(rewriting.wire);
+  rewriting.head = changetype<Buffer>(at + head + buffer);
+  initBuffer(rewriting.head);
   rewriting.completesPrompt = completesPrompt;
   rewriting.isEvents = isEvents;
   rewriting.isGet = isEvents && isGet;
   if (isEvents) {
-    rewriting.events = changetype<EventReader>(at + head + buffer);
-    initEventReader(rewriting.events, at + head + buffer + events);
-    rewriting.endpoint = at + head + buffer + events + block;
+    const eventsAt = at + head + 2 * buffer;
+    rewriting.events = changetype<EventReader>(eventsAt);
+    initEventReader(rewriting.events, eventsAt + events);
+    rewriting.endpoint = eventsAt + events + block;
   }
   return rewriting;
 }
@@ -97,7 +103,7 @@ export function createRewriting(guard: Guard, isEvents: bool, isGet: bool, compl
 /** Frees a rewriting. */
 export function freeRewriting(rewriting: Rewriting): void {
   endUse(rewriting);
-  freeBuffer(rewriting.wire);
+  emptyWire(rewriting);
   heap.free(changetype<usize>(rewriting));
 }
 
@@ -105,7 +111,7 @@ export function freeRewriting(rewriting: Rewriting): void {
 export function rewritingBytes(rewriting: Rewriting, policy: Policy): u32 {
   const rewriter = rewriting.rewriter;
   const used = rewriter === null ? 0 : rewriterBytes(policy) + rewriterHeldBytes(rewriter);
-  return rewriting.wire.capacity + used;
+  return rewriting.head.capacity + rewriting.wire.capacity + used;
 }
 
 /** The rewriter of the text at hand: a spare one of the guard, or a new one. */
@@ -139,11 +145,33 @@ export function endUse(rewriting: Rewriting): void {
   guard.spareRewriter = rewriter;
 }
 
-/** Reads the next `bytes` bytes of the body at `address`; what may go out of it is added to `wire`. */
+/**
+ * Reads the next `bytes` bytes of the body at `address`; what may go out of it is added to `wire`, which may borrow them from there: they stay
+ * until the wire has been emptied, or `keepWire` has been called.
+ */
 export function rewritePiece(rewriting: Rewriting, policy: Policy, address: usize, bytes: u32): void {
   if (rewriting.cut != Reason.None || rewriting.isOver) return;
   if (rewriting.isEvents) readEvents(rewriting, policy, address, bytes);
   else readTexts(rewriting, policy, address, bytes);
+  const rewriter = rewriting.rewriter;
+  if (rewriter !== null) ownBytes(rewriter.out);
+}
+
+/**
+ * `more` bytes have come for a text that is too large to be held with them: what is held of it goes out in front of them, if nothing in it
+ * is undecided. So they need not be copied behind it.
+ */
+export function leadHeld(rewriting: Rewriting, more: u32): void {
+  const rewriter = rewriting.rewriter;
+  if (rewriting.isEvents || rewriter === null || !canLead(rewriter, more)) return;
+  moveReady(rewriter, rewriter.out.length, rewriting.head);
+  rewriting.hasText = true;
+  rewriting.isTouching = true;
+}
+
+/** What is on its way out outlasts the piece that it was read from. */
+export function keepWire(rewriting: Rewriting): void {
+  ownBytes(rewriting.wire);
 }
 
 /** Says that the body has ended. */
@@ -199,7 +227,6 @@ function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
     return;
   }
   const ready = readyBytes(rewriter);
-  appendBytes(rewriting.wire, rewriter.out.at, ready);
   if (ready != 0) {
     rewriting.hasText = true;
     rewriting.isTouching = true;
@@ -210,7 +237,7 @@ function settleText(rewriting: Rewriting, rewriter: Rewriter): void {
     rewriting.isGap = true;
   }
   if (rewriter.hasDenied) rewriting.hasDenied = true;
-  takeReady(rewriter, ready);
+  moveReady(rewriter, ready, rewriting.wire);
   if (rewriter.state == TextState.Failed) rewriting.isOver = true;
   if (rewriter.state != TextState.Open) endUse(rewriting);
   // The offsets of a text are 32 bits wide.
@@ -261,7 +288,7 @@ function readData(rewriting: Rewriting, policy: Policy, address: usize, bytes: u
     spoilText(rewriter);
   if (rewriter.state == TextState.Cut) rewriting.cut = rewriter.failure;
   else if (rewriter.state == TextState.Open)
-    writeData(rewriting, rewriter, wholeCharacters(rewriter, readyBytes(rewriter)));
+    writeData(rewriting, rewriter, wholeCharacters(rewriter.out.at, readyBytes(rewriter)));
 }
 
 /** How many of the `bytes` bytes at `address` are white space in front of all else (RFC 8259, section 2). */
@@ -344,62 +371,6 @@ function writeData(rewriting: Rewriting, rewriter: Rewriter, bytes: u32): void {
   takeReady(rewriter, bytes);
 }
 
-/** `bytes`, or a little less, so that no character is cut: the rest of it is needed to see whether it must be escaped. */
-function wholeCharacters(rewriter: Rewriter, bytes: u32): u32 {
-  const at = rewriter.out.at;
-  let back: u32 = 0;
-  while (back < 3 && back < bytes) {
-    const byte = u32(load<u8>(at + bytes - back - 1)); // SAFETY: back < bytes <= the output's length.
-    back++;
-    if (byte >> 6 == 2) continue;
-    return byte >= 0xc0 ? bytes - back : bytes;
-  }
-  return bytes;
-}
-
-/**
- * Appends JSON so that no reader finds a line end in it: between tokens they become spaces; inside strings what some readers
- * take for one (U+007F to U+009F, U+2028, U+2029) becomes an escape.
- */
-function writeLine(wire: Buffer, address: usize, bytes: u32): void {
-  const end = address + bytes;
-  let plain = address;
-  let at = address;
-  while (at < end) {
-    const byte = u32(load<u8>(at)); // SAFETY: at < end; sequences are whole, so their bytes lie before `end`.
-    let length: u32 = 0;
-    let point: u32 = 0;
-    if (byte == 0x0a || byte == 0x0d || byte == 0x7f) {
-      length = 1;
-      point = byte;
-    } else if (byte == 0xc2 && at + 1 < end && u32(load<u8>(at, 1)) < 0xa0) {
-      length = 2;
-      point = u32(load<u8>(at, 1));
-    } else if (byte == 0xe2 && at + 2 < end && u32(load<u8>(at, 1)) == 0x80 && (u32(load<u8>(at, 2)) | 1) == 0xa9) {
-      length = 3;
-      point = 0x2000 | (u32(load<u8>(at, 2)) & 0x3f);
-    }
-    if (length == 0) {
-      at++;
-      continue;
-    }
-    appendBytes(wire, plain, u32(at - plain));
-    if (point == 0x0a || point == 0x0d) appendByte(wire, 0x20);
-    else appendEscape(wire, point);
-    at += length;
-    plain = at;
-  }
-  appendBytes(wire, plain, u32(at - plain));
-}
-
-function appendEscape(wire: Buffer, point: u32): void {
-  appendLiteral(wire, "\\u");
-  for (let shift: i32 = 12; shift >= 0; shift -= 4) {
-    const digit = (point >> u32(shift)) & 15;
-    appendByte(wire, digit < 10 ? 0x30 + digit : 0x57 + digit);
-  }
-}
-
 function isNamedEndpoint(events: EventReader): bool {
   return events.hasName && equalsLiteral(events.nameAt, events.nameBytes, "endpoint");
 }
@@ -422,7 +393,9 @@ function isEndpoint(rewriting: Rewriting): bool {
   );
 }
 
-/** What was on its way is out. Its block goes too: most streams are silent most of the time. */
+/** What was on its way is out. Its blocks go too: most streams are silent most of the time. */
 export function emptyWire(rewriting: Rewriting): void {
+  freeBuffer(rewriting.head);
   freeBuffer(rewriting.wire);
+  rewriting.unchanged = 0;
 }

@@ -16,6 +16,7 @@ export const VARIANTS = {
   "none again": "the same once more: what differs between these two is noise",
   native: "`envoy.filters.http.mcp` (REJECT_NO_MCP, duplicate keys refused) with an RBAC allowlist of tools",
   floor: "a Wasm filter that has the body held, copies it into its memory, and lets it go",
+  "floor, responses": "the same, and it copies each piece of the response",
   guard: "this filter, `request_headers: release`, `request_body: whole`",
   "guard, headers held": "the same with `request_headers: hold`",
   "guard, streaming": "the same with `request_body: stream`",
@@ -32,6 +33,11 @@ const POLICIES: Partial<Record<Variant, object>> = {
   "guard, 2 tools": { tool_allowlist: some(2) },
   "guard, 200 tools": { tool_allowlist: some(200) },
   "guard, 16384 tools": { tool_allowlist: some(16_384) },
+};
+
+const FLOORS: Partial<Record<Variant, string>> = {
+  floor: "bench-floor.wasm",
+  "floor, responses": "bench-floor-responses.wasm",
 };
 
 export interface BenchProxy {
@@ -80,9 +86,9 @@ function bootstrapFor(upstreamPort: number): Bootstrap {
     const name = listener.name as Variant;
     if (name in POLICIES) continue;
     const guard = manager.http_filters[0]!;
-    if (name === "floor")
-      guard.typed_config.config.vm_config.code.local.filename = projectPath("build", "bench-floor.wasm");
-    const filters = name === "native" ? nativeFilters() : name === "floor" ? [guard] : [];
+    const floor = FLOORS[name];
+    if (floor !== undefined) guard.typed_config.config.vm_config.code.local.filename = projectPath("build", floor);
+    const filters = name === "native" ? nativeFilters() : floor === undefined ? [] : [guard];
     manager.http_filters = [...filters, router] as typeof manager.http_filters;
   }
   for (const cluster of bootstrap.static_resources.clusters) {

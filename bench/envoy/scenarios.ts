@@ -88,7 +88,7 @@ export const SCENARIOS: readonly Scenario[] = [
       ["/events-1000", "1,000 small events"],
     ] as const
   ).map(([path, name]) =>
-    scenario("responses", name, list, ["none", "none again", "guard"], {
+    scenario("responses", name, list, ["none", "none again", "floor, responses", "guard"], {
       path,
       bytes: Buffer.byteLength(ANSWERS[path]!.body),
       sliceMs: 400,

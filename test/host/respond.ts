@@ -16,12 +16,12 @@ export function request(exchange: Exchange, stream: StreamOptions = {}): Deliver
   return { body: exchange.completesPrompt ? PROMPT_REQUEST : LIST_REQUEST, stream };
 }
 
-/** Sends the request, and the response in pieces; each piece is dropped once the stream has ended. */
+/** Sends the request, and the response in pieces; each piece is dropped once the stream has ended. `open`: the body goes on. */
 export function respond(
   guard: Guard,
   { exchange, status, headers, body }: Pick<ResponseVector, "exchange" | "status" | "headers" | "body">,
   cuts: Iterable<number>,
-  end: "merged" | "separate" | "trailers" = "separate",
+  end: "merged" | "separate" | "trailers" | "open" = "separate",
 ): HttpStream {
   const stream = send(guard.plugin, request(exchange));
   if (stream.localReply !== undefined) throw new Error(`the request was refused: ${stream.codeDetails}`);

@@ -486,8 +486,9 @@ class Rules {
 
   /** An element of a list as it is shown, its icons filtered and its text cleaned; undefined: it goes. */
   private shown(element: TreeObject, known: readonly string[], listedName?: string): Tree | undefined {
-    if (this.hasNear(element, known) || hasHiddenName(element)) return undefined;
+    if (this.hasNear(element, known)) return undefined;
     const filtered = this.withIcons(element);
+    if (hasHiddenName(filtered)) return undefined;
     const setting = this.policy.hidden_text ?? "strip";
     // A listed name shows whatever characters it has.
     const rest = objectNode(filtered.members.filter(({ name }) => name !== listedName));

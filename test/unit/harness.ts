@@ -32,6 +32,9 @@ interface Exports extends Record<string, unknown> {
   endStream(): number;
   isFenceWhole(): number;
   scanPlain(address: number, until: number): number;
+  scanShown(address: number, until: number): number;
+  scanLine(address: number, until: number): number;
+  scanOneLine(address: number, until: number): number;
   scanSpace(address: number, until: number): number;
   scanText(address: number, until: number): number;
   sipHash(address: number, bytes: number, tweak: number): bigint;

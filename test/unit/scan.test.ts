@@ -10,9 +10,22 @@ const isPlain = (byte: number): boolean => byte >= 0x20 && byte < 0x80 && byte !
 /** RFC 8259 section 2. */
 const isSpace = (byte: number): boolean => [0x20, 0x09, 0x0a, 0x0d].includes(byte);
 
+/** No escape, and no byte with which a character can begin that is not seen. */
+const isShown = (byte: number): boolean => byte < 0x7f && byte !== 0x5c;
+
+/** HTML standard, section 9.2.6. */
+const isInLine = (byte: number): boolean => byte !== 0x0a && byte !== 0x0d;
+
+/** Nothing that some reader takes for the end of a line, and nothing that such a character begins with. */
+const isOneLine = (byte: number): boolean => ![0x0a, 0x0d, 0x7f, 0xc2, 0xe2].includes(byte);
+
+/** The scan, what it goes over, a byte that is that, and one that is not. */
 const SCANS = [
-  ["scanPlain", isPlain, 0x61],
-  ["scanSpace", isSpace, 0x20],
+  ["scanPlain", isPlain, 0x61, 0x22],
+  ["scanSpace", isSpace, 0x20, 0x22],
+  ["scanShown", isShown, 0x61, 0x5c],
+  ["scanLine", isInLine, 0x61, 0x0d],
+  ["scanOneLine", isOneLine, 0x61, 0xe2],
 ] as const;
 
 const firstOther = (bytes: Uint8Array, from: number, to: number, goesOn: (byte: number) => boolean): number => {
@@ -22,7 +35,7 @@ const firstOther = (bytes: Uint8Array, from: number, to: number, goesOn: (byte: 
 
 describe.each(TARGETS.flatMap((target) => SCANS.map((scan) => [target, ...scan] as const)))(
   "%s: %s",
-  (target, name, goesOn, filler) => {
+  (target, name, goesOn, filler, stopper) => {
     const harness = new Harness(target);
 
     const check = (bytes: Uint8Array, from: number, to: number): void => {
@@ -32,27 +45,30 @@ describe.each(TARGETS.flatMap((target) => SCANS.map((scan) => [target, ...scan] 
     };
 
     test("stops at exactly the bytes that matter", () => {
-      for (let byte = 0; byte < 256; byte++) check(Uint8Array.of(byte), 0, 1);
+      for (let byte = 0; byte < 256; byte++) {
+        check(Uint8Array.of(byte), 0, 1);
+        check(new Uint8Array(80).fill(filler).fill(byte, 20, 21), 0, 80);
+      }
     });
 
     test("stops at each position of a run, from each start, and not behind its end", () => {
       const bytes = new Uint8Array(90).fill(filler);
       for (let stop = 0; stop < 90; stop += 7) {
         const run = Uint8Array.from(bytes);
-        run[stop] = 0x22;
+        run[stop] = stopper;
         for (let from = 0; from <= 90; from += 3) for (let to = from; to <= 90; to++) check(run, from, to);
       }
     });
 
     test("gives the start of an empty range", () => {
-      check(Uint8Array.of(0x22, filler), 0, 0);
-      check(Uint8Array.of(filler, 0x22), 1, 1);
+      check(Uint8Array.of(stopper, filler), 0, 0);
+      check(Uint8Array.of(filler, stopper), 1, 1);
     });
 
     test("agrees with the loop on any bytes", () => {
       const unit = fc.oneof(
         { weight: 8, arbitrary: fc.constant(filler) },
-        { weight: 1, arbitrary: fc.constantFrom(0x20, 0x09, 0x0a, 0x0d, 0x22, 0x5c, 0x1f, 0x7f, 0x80) },
+        { weight: 1, arbitrary: fc.constantFrom(0x20, 0x09, 0x0a, 0x0d, 0x22, 0x5c, 0x1f, 0x7f, 0x80, 0xc2, 0xe2) },
         { weight: 1, arbitrary: fc.nat(255) },
       );
       fc.assert(

@@ -1274,8 +1274,8 @@ const OPEN: readonly ResponseVector[] = [
 
 const wide = (bytes: number): string => "w".repeat(bytes);
 const LIST_LIMIT = { limits: { list_bytes: 65_536 } };
-const many = Array.from({ length: 30 }, (_, index) => `{"name":"t${index}","description":"${wide(5000)}"}`);
-const MANY_NAMES = Array.from({ length: 30 }, (_, index) => `t${index}`);
+const many = Array.from({ length: 60 }, (_, index) => `{"name":"t${index}","description":"${wide(5000)}"}`);
+const MANY_NAMES = Array.from({ length: 60 }, (_, index) => `t${index}`);
 
 const LARGE: readonly ResponseVector[] = [
   body(
@@ -1354,6 +1354,21 @@ const LARGE: readonly ResponseVector[] = [
     answer(`{"content":[{"type":"text","text":"${wide(200_000)}"}]}`),
     [answer(`{"content":[{"type":"text","text":"${wide(200_000)}"}]}`)],
     { policy: LIST_LIMIT },
+  ),
+  ...[0, 40_000, 300_000].map((behind) =>
+    body(
+      "links",
+      `a link behind much text that goes out as it came, and ${behind} bytes behind it`,
+      answer(
+        `{"content":[{"type":"text","text":"${wide(300_000)}"},{"type":"resource_link","uri":"http://evil/"},{"type":"text","text":"${wide(behind)}"}]}`,
+      ),
+      [
+        answer(
+          `{"content":[{"type":"text","text":"${wide(300_000)}"},{"type":"text","text":"[removed by policy: uri_not_allowed]"},{"type":"text","text":"${wide(behind)}"}]}`,
+        ),
+      ],
+      { policy: LIST_LIMIT },
+    ),
   ),
   body(
     "lists",

@@ -23,6 +23,7 @@ import {
   Token,
 } from "../../../assembly/json/reader";
 import { scanPlain as plain, scanSpace as space, scanText as text } from "../../../assembly/json/scan";
+import { scanShown as shown } from "../../../assembly/memory/hidden";
 import { sha256 as hash } from "../../../assembly/memory/sha256";
 import { setShortHashKey, shortHash as short } from "../../../assembly/memory/short-hash";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
@@ -35,6 +36,7 @@ import {
   nextEvent,
   openEvents,
 } from "../../../assembly/sse/reader";
+import { scanLine as line, scanOneLine as oneLine } from "../../../assembly/sse/scan";
 
 const CAPTURE_BYTES: u32 = 4096;
 const EVENT_WORDS: u32 = 4;
@@ -256,6 +258,18 @@ export function scanText(address: usize, until: usize): usize {
 
 export function scanSpace(address: usize, until: usize): usize {
   return space(address, until);
+}
+
+export function scanShown(address: usize, until: usize): usize {
+  return shown(address, until);
+}
+
+export function scanLine(address: usize, until: usize): usize {
+  return line(address, until);
+}
+
+export function scanOneLine(address: usize, until: usize): usize {
+  return oneLine(address, until);
 }
 
 export function sipHash(address: usize, bytes: u32, tweak: u32): u64 {
