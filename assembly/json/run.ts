@@ -42,6 +42,7 @@ export function runTokens(reader: JsonReader, from: usize, end: usize): usize {
       at = scanSpace(at + 1, end);
       continue;
     }
+    // What goes on behind these ifs ends a container.
     if (state == State.Value || state == State.ValueOrClose) {
       if (byte == 0x22) {
         const to = endOfString(at + 1, end, last);
@@ -56,7 +57,10 @@ export function runTokens(reader: JsonReader, from: usize, end: usize): usize {
           break;
         }
         at = to + 1;
-      } else if (byte == 0x7b || byte == 0x5b) {
+        state = State.CommaOrClose;
+        continue;
+      }
+      if (byte == 0x7b || byte == 0x5b) {
         if (depth == reader.depthMax) break;
         // SAFETY: depth < depthMax, the length of this array.
         store<u32>(reader.memberBases + (usize(depth) << 2), members.entries);
@@ -66,67 +70,54 @@ export function runTokens(reader: JsonReader, from: usize, end: usize): usize {
         state = byte == 0x7b ? State.KeyOrClose : State.ValueOrClose;
         at++;
         continue;
-      } else if (byte == 0x5d && state == State.ValueOrClose) {
-        if (depth == floor) break;
-        kinds >>= 1;
-        depth--;
-        if ((kinds & 1) != 0) base = memberBase(reader, depth - 1);
-        at++;
-      } else {
+      }
+      if (byte != 0x5d || state == State.Value) {
         const to = endOfScalar(at, byte);
         if (to == 0) break;
         at = to;
+        state = State.CommaOrClose;
+        continue;
       }
-      state = State.CommaOrClose;
-      continue;
-    }
-    if (state == State.CommaOrClose) {
+    } else if (state == State.CommaOrClose) {
       const isObject = (kinds & 1) != 0;
       if (byte == 0x2c) {
         state = isObject ? State.Key : State.Value;
         at++;
         continue;
       }
-      if (byte != (isObject ? 0x7d : 0x5d) || depth == floor) break;
-      if (isObject) dropMembers(members, base);
-      kinds >>= 1;
-      depth--;
-      if ((kinds & 1) != 0) base = memberBase(reader, depth - 1);
-      at++;
-      continue;
-    }
-    if (state == State.Colon) {
+      if (byte != (isObject ? 0x7d : 0x5d)) break;
+    } else if (state == State.Colon) {
       if (byte != 0x3a) break;
       state = State.Value;
       at++;
       continue;
-    }
-    // KeyOrClose, Key.
-    if (byte == 0x7d) {
-      if (state != State.KeyOrClose || depth == floor) break;
-      kinds >>= 1;
-      depth--;
-      if ((kinds & 1) != 0) base = memberBase(reader, depth - 1);
-      state = State.CommaOrClose;
-      at++;
+    } else if (byte != 0x7d || state == State.Key) {
+      if (byte != 0x22) break;
+      const bytes = plainBytes(at + 1);
+      // The same names have the short hash here and in members.ts: a bound of its own could hide a duplicate.
+      if (bytes > SHORT_BYTES_MAX || load<u8>(at + 1 + bytes) != 0x22) break;
+      if (members.entries - base == reader.membersMax || members.entries == reader.openMembersMax) break;
+      if (bytes > reader.keyBytesMax) break;
+      const low = load<u64>(at, 1) & maskOf(bytes);
+      const high = bytes <= 8 ? 0 : load<u64>(at, 9) & maskOf(bytes - 8);
+      // One that is there already is found once more by the byte machine.
+      if (!addHash(members, shortHash(low, high, depth - 1))) break;
+      at += bytes + 2;
+      state = State.Colon;
+      if (load<u8>(at) == 0x3a) {
+        state = State.Value;
+        at++;
+      }
       continue;
     }
-    if (byte != 0x22) break;
-    const bytes = plainBytes(at + 1);
-    // The same names have the short hash here and in members.ts: a bound of its own could hide a duplicate.
-    if (bytes > SHORT_BYTES_MAX || load<u8>(at + 1 + bytes) != 0x22) break;
-    if (members.entries - base == reader.membersMax || members.entries == reader.openMembersMax) break;
-    if (bytes > reader.keyBytesMax) break;
-    const low = load<u64>(at, 1) & maskOf(bytes);
-    const high = bytes <= 8 ? 0 : load<u64>(at, 9) & maskOf(bytes - 8);
-    // One that is there already is found once more by the byte machine.
-    if (!addHash(members, shortHash(low, high, depth - 1))) break;
-    at += bytes + 2;
-    state = State.Colon;
-    if (load<u8>(at) == 0x3a) {
-      state = State.Value;
-      at++;
-    }
+
+    if (depth == floor) break;
+    if ((kinds & 1) != 0) dropMembers(members, base);
+    kinds >>= 1;
+    depth--;
+    if ((kinds & 1) != 0) base = memberBase(reader, depth - 1);
+    state = State.CommaOrClose;
+    at++;
   }
   reader.state = state;
   reader.depth = depth;

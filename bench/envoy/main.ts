@@ -1,12 +1,14 @@
 // `make bench-envoy`: what the guard costs beside Envoy's own MCP filter, in CPU time of the worker thread per request. Writes
 // bench/RESULTS.md and bench/results/envoy.json. `make bench-check` (BENCH_CHECK=1) compares with those instead. BENCH_ROUNDS (default 60), BENCH_SCENARIOS (a regular expression), for a shorter look that writes nothing.
 import { fork } from "node:child_process";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
+import { gzipSync } from "node:zlib";
 import { fetchVersion } from "../../src/envoy/admin.ts";
 import { moduleTypes } from "../../src/host/module-types.ts";
 import { projectPath } from "../../src/project.ts";
 import { openLoad } from "./load.ts";
+import { measureMemory } from "./memory.ts";
 import { type BenchProxy, startProxy, type Variant } from "./proxy.ts";
 import { type Measured, markdown, type Results } from "./report.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
@@ -55,6 +57,7 @@ async function measureAll(proxy: BenchProxy, upstreamPort: number): Promise<void
       `${scenario.group}: ${scenario.name}: none ${result.baseMicroseconds.toFixed(1)} us; added: ${added.join("; ")}`,
     );
   }
+  const module = readFileSync(projectPath("build", "plugin.wasm"));
   const results: Results = {
     machine: {
       cpu: os.cpus()[0]?.model ?? "unknown",
@@ -65,8 +68,10 @@ async function measureAll(proxy: BenchProxy, upstreamPort: number): Promise<void
       envoy: await fetchVersion(proxy.envoy.adminUrl),
     },
     rounds,
-    moduleBytes: statSync(projectPath("build", "plugin.wasm")).size,
-    imports: moduleTypes(readFileSync(projectPath("build", "plugin.wasm"))).imports.size,
+    moduleBytes: module.length,
+    gzippedBytes: gzipSync(module, { level: 9 }).length,
+    imports: moduleTypes(module).imports.size,
+    memory: measureMemory(module),
     firstRequest: !isCheck && wanted.test("first request") ? await firstRequests(upstreamPort) : [],
     measured,
   };

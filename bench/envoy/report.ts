@@ -1,4 +1,5 @@
 // The results as a page: bench/RESULTS.md.
+import type { Memory } from "./memory.ts";
 import { VARIANTS, type Variant } from "./proxy.ts";
 import type { Interval } from "./statistics.ts";
 
@@ -33,7 +34,9 @@ export interface Results {
   };
   readonly rounds: number;
   readonly moduleBytes: number;
+  readonly gzippedBytes: number;
   readonly imports: number;
+  readonly memory: Memory;
   readonly firstRequest: readonly { readonly first: number; readonly second: number }[];
   readonly measured: readonly Measured[];
 }
@@ -47,11 +50,11 @@ interface Target {
 }
 
 export function markdown(results: Results): string {
-  const { machine, measured, rounds, moduleBytes, imports, firstRequest } = results;
+  const { machine, measured, rounds, firstRequest } = results;
   const groups = [...new Set(measured.map(({ group }) => group))];
   return `# What a request costs
 
-Written by \`make bench-envoy\`; do not edit. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}, Envoy ${machine.envoy}, Node ${machine.node}. The module has ${moduleBytes} bytes and ${imports} imports.
+Written by \`make bench-envoy\`; do not edit. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}, Envoy ${machine.envoy}, Node ${machine.node}.
 
 One Envoy with one worker thread has a listener for each of these ways to treat a request, all in front of one server:
 
@@ -69,6 +72,10 @@ ${groups
     ),
   )
   .join("\n\n")}
+
+## The module
+
+${moduleTable(results)}
 
 ## Targets
 
@@ -184,6 +191,20 @@ function targets({ measured, firstRequest }: Results): Target[] {
       unit: "ms",
     },
   ];
+}
+
+function moduleTable({ moduleBytes, gzippedBytes, imports, memory }: Results): string {
+  const bytes = (count: number): string => `${Math.round(count).toLocaleString("en")} bytes`;
+  return table(
+    ["what", "how much"],
+    [
+      ["the module", bytes(moduleBytes)],
+      ["after `gzip -9`", bytes(gzippedBytes)],
+      ["functions that it imports", String(imports)],
+      ["its memory for a worker that has seen no stream", bytes(memory.fresh)],
+      ...Object.entries(memory.streams).map(([name, count]) => [`for each stream that ${name}`, bytes(count)]),
+    ],
+  );
 }
 
 function targetTable(rows: readonly Target[]): string {
