@@ -308,7 +308,7 @@ const EXCHANGES: readonly Exchange[] = [
     body: SAFE,
     respond: afterwards((response) => {
       response.writeHead(200, { "content-type": "application/json" });
-      response.end(`{"jsonrpc":"2.0","id":1,"result":{"text":"${"z".repeat(100_000)}",}}`);
+      response.end(`{"jsonrpc":"2.0","id":1,"result":{"text":"${"z".repeat(300_000)}",}}`);
     }),
     logged: would("response_invalid"),
   },
