@@ -43,6 +43,8 @@ function policiesOf(value: unknown): string[] | undefined {
     return typeof configuration === "string" ? [configuration] : [];
   }
   if ("http_filters" in value) return policiesOf(value.http_filters);
+  // What a manifest of a workload has for its proxy.
+  if ("metadata" in value) return [];
   // A message to or from a client, an entry of the access log.
   if ("jsonrpc" in value || "response_code" in value) return [];
   return [JSON.stringify(value)];

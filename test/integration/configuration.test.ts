@@ -83,6 +83,9 @@ describe.each(testedVersions())("Envoy %s", (version) => {
       publish(BAD, failurePolicy);
       await start(version);
       await counted(FAILED, 1);
+      // The name by which deploy/observability/ asks for it.
+      const page = await (await fetch(`${envoy?.adminUrl}/stats/prometheus`)).text();
+      expect(page).toMatch(/^envoy_extension_config_discovery_http_filter_mcp_guard_config_fail\{\} 1$/m);
       expect(envoy?.logs()).toContain(MISTAKE);
       for (const tool of ["echo", "system_exec"]) expect(await call(tool)).toEqual(EMPTY_500);
       const get = await fetch(url(), { method: "GET" });

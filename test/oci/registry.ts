@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { startChild } from "../../src/child.ts";
 import { lastLines } from "../../src/envoy/process.ts";
-import { RegistryUnavailableError, registryBinary } from "./registry-binary.ts";
+import { ProgramUnavailableError } from "../debian-program.ts";
+import { registryBinary } from "./registry-binary.ts";
 
 const START_TIMEOUT_MS = 20_000;
 const START_POLL_MS = 20;
@@ -64,7 +65,7 @@ export interface Registry {
 
 /**
  * Starts Debian's registry (the reference implementation, 2.8) and waits until it answers.
- * @throws RegistryUnavailableError in one sentence, when this machine has none or cannot limit its storage.
+ * @throws ProgramUnavailableError in one sentence, when this machine has none or cannot limit its storage.
  * @throws Error with the end of its log, when it does not start. Nothing is left running in either case.
  */
 export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
@@ -132,7 +133,7 @@ function onSmallDisk(command: readonly string[], folder: string, bytes: number):
   const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
   if (status !== 0) {
     const reason = error?.message ?? stderr.trim();
-    throw new RegistryUnavailableError(`this machine does not let a process mount a file system of its own: ${reason}`);
+    throw new ProgramUnavailableError(`this machine does not let a process mount a file system of its own: ${reason}`);
   }
   return [...inside(`${mount} && shift 2 && exec "$@"`), ...command];
 }

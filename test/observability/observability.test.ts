@@ -1,0 +1,104 @@
+// The alert rules and the dashboard of deploy/observability/: each metric that they ask for is one that a real Envoy exposes, each alert has a
+// unit test in which it fires, and Prometheus' own tool runs those.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildBootstrap, connectionManager } from "../../src/envoy/bootstrap.ts";
+import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
+import { projectPath } from "../../src/project.ts";
+import { debianProgram, ProgramUnavailableError } from "../debian-program.ts";
+import { testedVersions } from "../versions.ts";
+import { metricsOf, panels, RULE_TESTS, RULES, rules, testedAlerts } from "./rules.ts";
+
+/** Only an Envoy that gets a filter by discovery has it: test/integration/configuration.test.ts. */
+const DISCOVERY = "envoy_extension_config_discovery_http_filter_.+_config_fail";
+
+const expressions = [
+  ...rules.map(({ alert, expr }) => [alert, expr] as const),
+  ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
+];
+
+test("every alert has a test in which it fires", () => {
+  expect(rules.map(({ alert }) => alert).filter((alert) => !testedAlerts.includes(alert))).toEqual([]);
+});
+
+test("every expression asks for a metric", () => {
+  expect(expressions.filter(([, expression]) => metricsOf(expression).length === 0)).toEqual([]);
+});
+
+test("no panel lies on another", () => {
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+    Array.from({ length: w * h }, (_, index) => `${x + (index % w)} ${y + Math.floor(index / w)}`),
+  );
+  expect(new Set(cells).size).toBe(cells.length);
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+});
+
+describe.each(testedVersions())("Envoy %s", (version) => {
+  let envoy: EnvoyProcess;
+  let page = "";
+  let exposed: readonly string[] = [];
+
+  beforeAll(async () => {
+    const bootstrap = buildBootstrap({
+      template: "test",
+      wasmPath: projectPath("build", "plugin.wasm"),
+      upstream: { host: "127.0.0.1", port: 1 },
+      guards: ["guarded", "stand-in"].map((name) => ({
+        name,
+        listenPort: 0,
+        configuration: { tool_allowlist: ["a"] },
+      })),
+    });
+    // What Istio puts in the place of a filter that cannot be fetched: it refuses everything.
+    const listener = bootstrap.static_resources.listeners.find(({ name }) => name === "stand-in")!;
+    const manager = connectionManager(listener);
+    const router = manager.http_filters.at(-1)!;
+    const standIn = {
+      name: "stand-in",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+        rules: {},
+        rules_stat_prefix: "wasm-default-deny",
+      },
+    };
+    manager.http_filters = [standIn, router] as typeof manager.http_filters;
+    envoy = await startEnvoy({ bootstrap, version });
+    page = await (await fetch(`${envoy.adminUrl}/stats/prometheus`)).text();
+    exposed = [...page.matchAll(/^(\w+)\{/gm)].map(([, name]) => name!);
+  });
+  afterAll(() => envoy?.stop());
+
+  test("tells the filter that stands in for the guard by its prefix", () => {
+    expect(page).toMatch(/^envoy_http_rbac_denied\{[^}]*envoy_rbac_http_prefix="wasm-default-deny"/m);
+  });
+
+  test.each(expressions)("exposes what is asked for: %s", (_title, expression) => {
+    const missing = metricsOf(expression)
+      .filter((metric) => metric !== DISCOVERY)
+      .filter((metric) => !exposed.some((name) => new RegExp(`^(?:${metric})$`).test(name)));
+    expect(missing).toEqual([]);
+  });
+});
+
+const promtool = await debianProgram({ program: "promtool", package: "prometheus", environment: "PROMTOOL" }).catch(
+  (error: unknown) => {
+    if (!(error instanceof ProgramUnavailableError)) throw error;
+    console.log(`not run: what needs promtool: ${error.message}`);
+    return undefined;
+  },
+);
+
+if (promtool !== undefined) {
+  const run = promisify(execFile);
+
+  test("promtool finds no mistake in the rules", async () => {
+    const { stdout } = await run(promtool, ["check", "rules", RULES]);
+    expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`);
+  });
+
+  test("promtool runs their tests", async () => {
+    const { stdout } = await run(promtool, ["test", "rules", RULE_TESTS]);
+    expect(stdout).toContain("SUCCESS");
+  });
+}
