@@ -1,4 +1,7 @@
 // The bytes of a response body between the host and the rewriting: in, piece by piece, and out, as few of them as have changed.
+//
+// INVARIANT: from a piece that was read to what is written no other host function that returns data is called, unless `keepWire` was: the
+// rewriting borrows bytes from the landing area (host/landing.ts), where the next result would stand.
 
 import { BufferId } from "../host/abi";
 import { readBuffer, replaceBuffer } from "../host/buffer";

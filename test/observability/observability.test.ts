@@ -2,9 +2,9 @@
 // unit test in which it fires, and Prometheus' own tool runs those.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { buildBootstrap, connectionManager } from "../../src/envoy/bootstrap.ts";
-import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
+import { startEnvoy } from "../../src/envoy/process.ts";
 import { projectPath } from "../../src/project.ts";
 import { debianProgram, ProgramUnavailableError } from "../debian-program.ts";
 import { testedVersions } from "../versions.ts";
@@ -35,51 +35,62 @@ test("no panel lies on another", () => {
 });
 
 describe.each(testedVersions())("Envoy %s", (version) => {
-  let envoy: EnvoyProcess;
-  let page = "";
-  let exposed: readonly string[] = [];
+  /** What Envoy exposes with its default tags, and without them, as Istio has it. */
+  const pages: string[] = [];
+  const exposed = new Set<string>();
 
   beforeAll(async () => {
-    const bootstrap = buildBootstrap({
-      template: "test",
-      wasmPath: projectPath("build", "plugin.wasm"),
-      upstream: { host: "127.0.0.1", port: 1 },
-      guards: ["guarded", "stand-in"].map((name) => ({
-        name,
-        listenPort: 0,
-        configuration: { tool_allowlist: ["a"] },
-      })),
-    });
-    // What Istio puts in the place of a filter that cannot be fetched: it refuses everything.
-    const listener = bootstrap.static_resources.listeners.find(({ name }) => name === "stand-in")!;
-    const manager = connectionManager(listener);
-    const router = manager.http_filters.at(-1)!;
-    const standIn = {
-      name: "stand-in",
-      typed_config: {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-        rules: {},
-        rules_stat_prefix: "wasm-default-deny",
-      },
-    };
-    manager.http_filters = [standIn, router] as typeof manager.http_filters;
-    envoy = await startEnvoy({ bootstrap, version });
-    page = await (await fetch(`${envoy.adminUrl}/stats/prometheus`)).text();
-    exposed = [...page.matchAll(/^(\w+)\{/gm)].map(([, name]) => name!);
+    for (const hasTags of [true, false]) {
+      const page = await pageOf(version, hasTags);
+      pages.push(page);
+      for (const [, name] of page.matchAll(/^(\w+)\{/gm)) exposed.add(name!);
+    }
   });
-  afterAll(() => envoy?.stop());
 
-  test("tells the filter that stands in for the guard by its prefix", () => {
-    expect(page).toMatch(/^envoy_http_rbac_denied\{[^}]*envoy_rbac_http_prefix="wasm-default-deny"/m);
+  test("tells the filter that stands in for the guard by a label, or by the name", () => {
+    expect(pages[0]).toMatch(/^envoy_http_rbac_denied\{[^}]*envoy_rbac_http_prefix="wasm-default-deny"/m);
+    expect(pages[1]).toMatch(/^envoy_http_guard_rbac_wasm_default_deny_denied\{\}/m);
   });
 
   test.each(expressions)("exposes what is asked for: %s", (_title, expression) => {
     const missing = metricsOf(expression)
       .filter((metric) => metric !== DISCOVERY)
-      .filter((metric) => !exposed.some((name) => new RegExp(`^(?:${metric})$`).test(name)));
+      .filter((metric) => ![...exposed].some((name) => new RegExp(`^(?:${metric})$`).test(name)));
     expect(missing).toEqual([]);
   });
 });
+
+/** The page for Prometheus of an Envoy with a guard, and with the filter that Istio puts in its place when it cannot be fetched. */
+async function pageOf(version: string, hasTags: boolean): Promise<string> {
+  const bootstrap = buildBootstrap({
+    template: "test",
+    wasmPath: projectPath("build", "plugin.wasm"),
+    upstream: { host: "127.0.0.1", port: 1 },
+    guards: ["guarded", "stand-in"].map((name) => ({
+      name,
+      listenPort: 0,
+      configuration: { tool_allowlist: ["a"] },
+    })),
+  });
+  const listener = bootstrap.static_resources.listeners.find(({ name }) => name === "stand-in")!;
+  const manager = connectionManager(listener);
+  const standIn = {
+    name: "stand-in",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+      rules: {},
+      rules_stat_prefix: "wasm-default-deny",
+    },
+  };
+  manager.http_filters = [standIn, manager.http_filters.at(-1)!] as typeof manager.http_filters;
+  if (!hasTags) Object.assign(bootstrap, { stats_config: { use_all_default_tags: false } });
+  const envoy = await startEnvoy({ bootstrap, version });
+  try {
+    return await (await fetch(`${envoy.adminUrl}/stats/prometheus`)).text();
+  } finally {
+    await envoy.stop();
+  }
+}
 
 const promtool = await debianProgram({ program: "promtool", package: "prometheus", environment: "PROMTOOL" }).catch(
   (error: unknown) => {

@@ -35,15 +35,12 @@ export const testedAlerts: readonly string[] = (
   alert_rule_test.filter(({ exp_alerts }) => exp_alerts !== undefined).map(({ alertname }) => alertname),
 );
 
-/** What Prometheus makes itself. */
-const OWN = new Set(["up"]);
-
-/** The metrics of an expression, each as a pattern for a whole name: as it stands there, or each alternative of a `__name__` matcher. */
+/** The metrics of an expression that are the filter's or Envoy's, each as a pattern for a whole name: as it stands there, or each alternative of a `__name__` matcher. */
 export function metricsOf(expression: string): string[] {
   const matched = [...expression.matchAll(/__name__=~"([^"]+)"/g)].flatMap(([, pattern = ""]) => alternatives(pattern));
   const bare = expression.replaceAll(/"[^"]*"/g, "").replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, "");
   const named = [...bare.matchAll(/\b(?:mcp_guard|envoy)_\w+\b/g)].map(([name]) => name);
-  return [...named, ...matched].filter((name) => !OWN.has(name));
+  return [...named, ...matched];
 }
 
 /** `a_(b|c)` as `a_b` and `a_c`. */
