@@ -76,6 +76,31 @@ export const SSE_ID_BYTES_MAX: u32 = 1024;
 export const SSE_NAME_BYTES_MAX: u32 = 64;
 export const SSE_RETRY_BYTES_MAX: u32 = 10;
 
+// --- Who asks (configuration member `identity`) ---
+
+/** Bytes of a principal and of an actor. An OpenID subject has at most 255. A longer one is none. */
+export const PRINCIPAL_BYTES_MAX: u32 = 256;
+
+/** Actors of a delegation chain that are recorded, the nearest first. Real chains have one or two. Others are left out. */
+export const ACTORS_MAX: u32 = 4;
+
+/** Bytes of a peer's SPIFFE id. Istio's stay below 200; the specification allows 2,048. A longer one is none. */
+export const SPIFFE_ID_BYTES_MAX: u32 = 512;
+
+/** Bytes of the name of a provider, an issuer, and the name of a claim. Over it: refused. */
+export const PROVIDER_BYTES_MAX: u32 = 128;
+export const ISSUER_BYTES_MAX: u32 = 256;
+export const CLAIM_BYTES_MAX: u32 = 128;
+
+/** Bytes of `identity.header.name`. Over it: refused. */
+export const HEADER_NAME_BYTES_MAX: u32 = 64;
+
+/** Entries of `identity.jwt`: each costs two questions to the proxy per request. Over it: refused. */
+export const TOKEN_SOURCES_MAX: u32 = 16;
+
+/** Entries of `identity.header.trusted_gateways`. Over it: refused. */
+export const GATEWAYS_MAX: u32 = 256;
+
 // --- Memory ---
 
 /** Bytes of one JSON text of a server: its offsets are 32 bits wide. Over it: the stream is cut. */

@@ -105,6 +105,7 @@ describe("imports of the filter", () => {
     stream: ["host", "json", "sse", "mcp", "policy", "rewrite", "config", "audit", "approval", "identity"],
     rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
+    identity: ["host", "policy"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
     json: [],
@@ -151,7 +152,7 @@ describe("imports of the filter", () => {
 });
 
 describe("the filter's dialect", () => {
-  const HOT = FILTER.filter((file) => /^assembly\/(json|mcp|policy|rewrite|sse|stream|uri)\//.test(file));
+  const HOT = FILTER.filter((file) => /^assembly\/(identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file));
 
   it("allocates nothing that the garbage collector sees on the request path", () => {
     expect(
@@ -167,6 +168,7 @@ describe("the filter's dialect", () => {
       "json/reader.ts",
       "mcp/mirror.ts",
       "policy/argument-rule.ts",
+      "policy/identity.ts",
       "policy/name-set.ts",
       "policy/policy.ts",
       "rewrite/rewriter.ts",

@@ -13,6 +13,7 @@ import {
   writeNumber,
 } from "../memory/writer";
 import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from "../policy/argument-rule";
+import { Identity } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import {
   Direction,
@@ -43,6 +44,8 @@ export function policyDigest(policy: Policy): u64 {
     room += (entry.pathBytes + entry.reasonBytes) * 6 + 128;
     entry = entry.next;
   }
+  const identity = policy.identity;
+  if (identity !== null) room += identityRoom(identity);
   const writer = allocateWriter(room);
   writePolicy(writer, policy);
   // SAFETY: the digest has 32 bytes.
@@ -54,6 +57,16 @@ export function policyDigest(policy: Policy): u64 {
 function namesRoom(names: NameSet | null): u32 {
   if (names === null) return 0;
   return u32(names.end - changetype<usize>(names)) * 6;
+}
+
+function identityRoom(identity: Identity): u32 {
+  let room: u32 = 128 + namesRoom(identity.gateways) + identity.headerBytes;
+  let source = identity.tokens;
+  while (source !== null) {
+    room += 64 + (source.providerBytes + source.issuerBytes + source.claimBytes) * 6;
+    source = source.next;
+  }
+  return room;
 }
 
 /** Members in the order of their names, as RFC 8785 section 3.2.3 has it. */
@@ -68,6 +81,8 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "elicitation", policy.elicitationAllowed ? "allow" : "deny");
   const hidden = policy.hiddenText;
   writeWord(writer, "hidden_text", hidden == HiddenText.Strip ? "strip" : hidden == HiddenText.Drop ? "drop" : "allow");
+  const identity = policy.identity;
+  if (identity !== null) writeIdentity(writer, identity);
   writeLiteral(writer, '"limits":{');
   writeCount(writer, "body_bytes", policy.bodyBytesMax);
   writeCount(writer, "depth", policy.json.depth);
@@ -117,6 +132,37 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "uri_traversal", policy.traversal == Traversal.Segment ? "segment" : "literal");
   writer.length--; // The comma behind the last member.
   writeByte(writer, 0x7d);
+}
+
+function writeIdentity(writer: Writer, identity: Identity): void {
+  writeLiteral(writer, '"identity":{');
+  if (identity.gateways !== null) {
+    writeLiteral(writer, '"header":{"name":');
+    writeJsonString(writer, identity.headerAt, identity.headerBytes);
+    writeByte(writer, 0x2c);
+    writeList(writer, "trusted_gateways", identity.gateways);
+    writer.length--; // The comma behind the last member.
+    writeLiteral(writer, "},");
+  }
+  let source = identity.tokens;
+  if (source !== null) {
+    writeLiteral(writer, '"jwt":[');
+    while (source !== null) {
+      writeLiteral(writer, '{"claim":');
+      writeJsonString(writer, source.claimAt, source.claimBytes);
+      writeLiteral(writer, ',"issuer":');
+      writeJsonString(writer, source.issuerAt, source.issuerBytes);
+      writeLiteral(writer, ',"provider":');
+      writeJsonString(writer, source.providerAt, source.providerBytes);
+      writeLiteral(writer, "},");
+      source = source.next;
+    }
+    writer.length--; // The comma behind the last entry.
+    writeLiteral(writer, "],");
+  }
+  writeLiteral(writer, '"require_human":');
+  writeLiteral(writer, identity.needsHuman ? "true" : "false");
+  writeLiteral(writer, "},");
 }
 
 function writeResponseUris(writer: Writer, policy: Policy): void {

@@ -67,6 +67,11 @@ const removedName: Writer = allocateWriter(NAME_ROOM);
 export function removeHeader(map: MapId, name: Literal): bool {
   clear(removedName);
   writeLiteral(removedName, name);
-  const status = proxy_remove_header_map_value(map, removedName.start, literalBytes(name));
+  return removeHeaderNamed(map, removedName.start, literalBytes(name));
+}
+
+/** The same for the name of `bytes` bytes at `address`, which may stand in what has landed: that stays. */
+export function removeHeaderNamed(map: MapId, address: usize, bytes: u32): bool {
+  const status = proxy_remove_header_map_value(map, address, bytes);
   return status == Status.Ok || status == Status.NotFound;
 }

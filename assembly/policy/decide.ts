@@ -10,8 +10,24 @@ import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 import { Reason } from "./reason";
 
-/** None when the message may pass, else why not. The message has passed `finishEnvelope`. */
-export function decide(policy: Policy, message: Message, findings: Findings): Reason {
+/**
+ * None when the message may pass, else why not. The message has passed `finishEnvelope`.
+ * @param hasHuman whether a human is named as the one who asks.
+ */
+export function decide(policy: Policy, message: Message, findings: Findings, hasHuman: bool): Reason {
+  const reason = decideMessage(policy, message, findings);
+  const identity = policy.identity;
+  if (reason != Reason.None || hasHuman || identity === null || !identity.needsHuman) return reason;
+  return actsForSomebody(message) ? Reason.HumanRequired : Reason.None;
+}
+
+/** Whether a message does anything in somebody's name: not the handshake, lists, pings and notifications that every client sends. */
+function actsForSomebody(message: Message): bool {
+  if (message.shape == Shape.Response) return true;
+  return methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX)) != Method.Open;
+}
+
+function decideMessage(policy: Policy, message: Message, findings: Findings): Reason {
   // Answers of clients: the results of legacy requests of the server, and `inputResponses` of modern ones.
   if (findings.roots != Reason.None) return findings.roots;
   if (message.shape == Shape.Response) return Reason.None;

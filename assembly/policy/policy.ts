@@ -4,6 +4,7 @@
 import { JsonLimits } from "../json/reader";
 import { Traversal } from "../uri/rules";
 import { ArgumentRule, freeRule } from "./argument-rule";
+import { freeIdentity, Identity } from "./identity";
 import { freeNameSet, NameSet } from "./name-set";
 
 /** `mode`. */
@@ -85,6 +86,8 @@ export class Policy {
   elicitationAllowed: bool;
   rootsAllowed: bool;
   hiddenText: HiddenText;
+  /** Null when the member is absent: then nobody is asked who calls. */
+  identity: Identity | null;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;
@@ -140,6 +143,8 @@ export function freePolicy(policy: Policy): void {
   freeNames(policy.allowedHosts);
   freeNames(policy.responseSchemes);
   freeNames(policy.responseHosts);
+  const identity = policy.identity;
+  if (identity !== null) freeIdentity(identity);
   let rule = policy.argumentRules;
   while (rule !== null) {
     const following = rule.next;

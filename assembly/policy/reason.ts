@@ -81,6 +81,10 @@ export const enum Reason {
   ResponseInvalid,
   ResponseTooLarge,
 
+  // Who asks.
+  IdentityConflict,
+  HumanRequired,
+
   Count,
 }
 
@@ -248,6 +252,16 @@ export function initReasons(): void {
   opensWith(Reason.ServerRequestDenied, "sampling");
   opensWith(Reason.ResponseType, "unguarded");
   opensWith(Reason.ResponseTooLarge, "limits.list_bytes");
+
+  malformed(Reason.IdentityConflict, "identity_conflict", 403, INVALID_REQUEST, "Contradictory identities");
+  denial(
+    Reason.HumanRequired,
+    "human_required",
+    403,
+    INVALID_PARAMS,
+    "A call must name the human behind it",
+    "identity.require_human",
+  );
 }
 
 /** The reason that stands for an error of the JSON reader. */

@@ -34,6 +34,7 @@ const reasonIds: usize = memory.data(4 * Reason.Count, 4);
 const name: Writer = allocateWriter(128);
 let removedId: u32 = NO_METRIC;
 let hiddenId: u32 = NO_METRIC;
+let rejectedHeadersId: u32 = NO_METRIC;
 let areDefined: bool = false;
 
 /** Defines the counters, unless that has been done. False when the host refuses one. */
@@ -53,7 +54,8 @@ export function defineCounters(): bool {
   }
   removedId = defineNamed("mcp_guard_response_removed");
   hiddenId = defineNamed("mcp_guard_response_hidden_characters");
-  areDefined = removedId != NO_METRIC && hiddenId != NO_METRIC;
+  rejectedHeadersId = defineNamed("mcp_guard_identity_headers_rejected");
+  areDefined = removedId != NO_METRIC && hiddenId != NO_METRIC && rejectedHeadersId != NO_METRIC;
   return areDefined;
 }
 
@@ -62,6 +64,11 @@ export function countResponse(removed: u32, hidden: u32): void {
   if (!areDefined) return;
   if (removed != 0) addToMetric(removedId, removed);
   if (hidden != 0) addToMetric(hiddenId, hidden);
+}
+
+/** Counts identity headers that do not count. */
+export function countRejectedHeaders(count: u32): void {
+  if (areDefined) addToMetric(rejectedHeadersId, count);
 }
 
 function defineNamed(text: Literal): u32 {

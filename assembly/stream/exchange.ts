@@ -55,7 +55,8 @@ export class Exchange {
   /** Whether response headers of the upstream have gone to the client: a refusal can then only cut the stream. */
   upstreamAnswered: bool;
 
-  /** Of the request: its answer is read as messages whatever its type, it is a GET, it completes an argument of a prompt. */
+  /** Of the request: a human stands behind it, its answer is read as messages whatever its type, it is a GET, it completes an argument of a prompt. */
+  hasHuman: bool;
   wantsMessages: bool;
   isGet: bool;
   completesPrompt: bool;

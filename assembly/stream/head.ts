@@ -11,6 +11,7 @@ import {
   valueAt,
   valueBytes,
 } from "../host/headers";
+import { beginIdentityHeader, noteIdentityHeader } from "../identity/header";
 import { Mirror, noteMethod, noteName, noteVersion } from "../mcp/mirror";
 import {
   asciiLower,
@@ -22,7 +23,7 @@ import {
   literalBytes,
 } from "../memory/bytes";
 import { firstName, hasName, nameBytes as listedBytes, NameSet, nextName } from "../policy/name-set";
-import { HttpMethod, Policy, Unguarded } from "../policy/policy";
+import { HttpMethod, Mode, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
 
 // The head at hand. Filled by `readHead`; the addresses are alive until the next host call that returns data.
@@ -62,8 +63,8 @@ let authorityBytes: u32 = 0;
 export let requestIdAt: usize = 0;
 export let requestIdBytes: u32 = 0;
 
-/** Reads the request's headers. False when the host refuses. */
-export function readHead(): bool {
+/** Reads the request's headers; look-alikes of the policy's identity header are taken out. False when the host refuses. */
+export function readHead(policy: Policy): bool {
   method = HttpMethod.None;
   pathBytes = 0;
   isUpgrade = false;
@@ -83,7 +84,17 @@ export function readHead(): bool {
   origins = 0;
   authorityBytes = 0;
   if (!openHeaders(MapId.RequestHeaders)) return false;
-  while (nextHeader()) noteHeader();
+  const identity = policy.identity;
+  if (identity === null || identity.headerBytes == 0) {
+    while (nextHeader()) noteHeader();
+    return allHeadersSeen();
+  }
+  const isWatched = policy.mode == Mode.Monitor;
+  beginIdentityHeader();
+  while (nextHeader()) {
+    noteHeader();
+    if (!noteIdentityHeader(identity, isWatched, nameAt, nameBytes, valueAt, valueBytes)) return false;
+  }
   return allHeadersSeen();
 }
 

@@ -5,6 +5,8 @@ import { Action, BufferId, ListenerDirection } from "../host/abi";
 import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
+import { headerCount, removeIdentityHeader } from "../identity/header";
+import { findPrincipal, isConflict, isHeaderTrusted, isHuman, rejectedHeaders } from "../identity/principal";
 import { isComplete } from "../json/reader";
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX, TAIL_BYTES_MAX } from "../limits";
 import { finishEnvelope } from "../mcp/envelope";
@@ -15,9 +17,10 @@ import { checkMirror } from "../mcp/mirror";
 import { equalsLiteral } from "../memory/bytes";
 import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
+import { Identity } from "../policy/identity";
 import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
-import { Decision } from "./counters";
+import { countRejectedHeaders, Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import {
   askForWholeResponse,
@@ -45,24 +48,23 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
     return Action.HoldHeaders;
   }
   if (policy.direction == Direction.Inbound && isOutbound()) return pass(exchange, Decision.Outbound);
-  if (!readHead()) return declineHeaders(exchange, policy, Reason.Internal);
+  if (!readHead(policy)) return declineHeaders(exchange, policy, Reason.Internal);
   noteRequestId(exchange);
-  if (asksForUpgrade()) return declineHeaders(exchange, policy, Reason.HttpUpgrade);
-  if (isUnguarded(policy)) return pass(exchange, Decision.Unguarded);
   exchange.wantsMessages = wantsMessages();
   exchange.isGet = headMethod() == HttpMethod.Get;
-  let reason = checkSource(policy);
-  if (reason == Reason.None) reason = checkHead(policy, endOfStream);
+  const isExempt = !asksForUpgrade() && isUnguarded(policy);
+  let reason = isExempt ? Reason.None : checkRequest(exchange, policy, endOfStream);
+  // From here on what has landed of the headers is gone.
+  const identity = policy.identity;
+  if (identity !== null) {
+    const fault = identify(exchange, policy, identity);
+    if (reason == Reason.None && (!isExempt || fault == Reason.Internal)) reason = fault;
+  }
   if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
+  if (isExempt) return pass(exchange, Decision.Unguarded);
   // Monitor mode changes nothing.
   if (policy.mode == Mode.Enforce && !askForWholeResponse()) return declineHeaders(exchange, policy, Reason.Internal);
   if (endOfStream) return pass(exchange, Decision.Pass);
-  if (!startReading(exchange, policy)) return declineHeaders(exchange, policy, Reason.Overloaded);
-  const inspection = exchange.inspection;
-  if (inspection !== null) {
-    copyMirror(inspection.mirror);
-    if (!accountReading(exchange, policy, inspection)) return declineHeaders(exchange, policy, Reason.Overloaded);
-  }
   if (policy.mode == Mode.Monitor) {
     exchange.stage = Stage.Watching;
     return Action.Continue;
@@ -70,6 +72,29 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   exchange.stage = Stage.Reading;
   if (!hold(exchange)) return declineHeaders(exchange, policy, Reason.Internal);
   return policy.requestHeaders == RequestHeaders.Hold ? Action.HoldHeaders : Action.Continue;
+}
+
+/** None when the head may pass; then everything is ready to read the body, if one comes. */
+function checkRequest(exchange: Exchange, policy: Policy, endOfStream: bool): Reason {
+  if (asksForUpgrade()) return Reason.HttpUpgrade;
+  let reason = checkSource(policy);
+  if (reason == Reason.None) reason = checkHead(policy, endOfStream);
+  if (reason != Reason.None || endOfStream) return reason;
+  if (!startReading(exchange, policy)) return Reason.Overloaded;
+  const inspection = exchange.inspection;
+  if (inspection === null) return Reason.Internal;
+  copyMirror(inspection.mirror);
+  return accountReading(exchange, policy, inspection) ? Reason.None : Reason.Overloaded;
+}
+
+/** Finds out who asks, and takes out of the request who only says so. Monitor mode changes nothing. */
+function identify(exchange: Exchange, policy: Policy, identity: Identity): Reason {
+  findPrincipal(identity);
+  exchange.hasHuman = isHuman();
+  if (rejectedHeaders != 0) countRejectedHeaders(rejectedHeaders);
+  const isLeft = isHeaderTrusted || headerCount == 0 || policy.mode == Mode.Monitor;
+  if (!isLeft && !removeIdentityHeader(identity)) return Reason.Internal;
+  return isConflict ? Reason.IdentityConflict : Reason.None;
 }
 
 /** `proxy_on_request_body`: `bytes` bytes are new, because every call before has returned Continue or HoldBody. */
@@ -168,7 +193,7 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
   if (fault == Fault.None) fault = checkMirror(inspection.message, inspection.mirror);
   const reason =
     fault == Fault.None
-      ? decide(policy, inspection.message, inspection.findings)
+      ? decide(policy, inspection.message, inspection.findings, exchange.hasHuman)
       : reasonOfFault(fault, inspection.reader.error);
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteMessage(exchange, inspection.message);

@@ -18,6 +18,7 @@ export interface TablePolicy {
   allowed_hosts?: readonly string[];
   approval?: { mode?: string };
   unguarded?: readonly { methods?: readonly string[]; path?: string }[];
+  identity?: { require_human?: boolean };
 }
 
 /** What happens to the messages of a row. */
@@ -152,6 +153,11 @@ export function policyNotes(policy: TablePolicy): string[] {
   if (policy.allowed_hosts !== undefined) {
     notes.push(`allowed_hosts: requests pass for ${policy.allowed_hosts.join(", ")} only.`);
   }
+  if (policy.identity?.require_human === true) {
+    notes.push(
+      "identity.require_human: what acts in somebody's name is refused unless a token or a gateway names a human.",
+    );
+  }
   for (const { methods, path } of policy.unguarded ?? []) {
     notes.push(`unguarded: ${(methods ?? []).join(", ")} ${path ?? ""} passes without being read.`);
   }
@@ -184,6 +190,7 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   server_request_denied: "sampling",
   response_type: "unguarded",
   response_too_large: "limits.list_bytes",
+  human_required: "identity.require_human",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */

@@ -77,6 +77,23 @@ describe("the filter's digest is that of the written format", () => {
         refusal_detail: "masked",
         request_headers: "hold",
       }),
+      JSON.stringify({ tool_allowlist: ["a"], identity: {} }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        identity: {
+          require_human: true,
+          header: { name: "User-Identity", trusted_gateways: ["spiffe://b/c", "spiffe://a/b"] },
+        },
+      }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        identity: {
+          jwt: [
+            { provider: "p", issuer: 'https://ü.example/"', claim: "sub" },
+            { claim: "größe\\", issuer: "i", provider: "payload" },
+          ],
+        },
+      }),
       JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
       JSON.stringify({
         tool_allowlist: ["a"],

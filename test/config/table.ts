@@ -26,7 +26,7 @@ const NEVER_SENT = "no browser, no client and no URI has it, so that the entry i
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity";
 const LIMIT_MEMBERS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
@@ -104,6 +104,11 @@ const STANDARD: ConfigurationRow[] = [
       elicitation: "deny",
       roots: "deny",
       hidden_text: "drop",
+      identity: {
+        jwt: [{ provider: "payload", issuer: "https://idp.example", claim: "sub" }],
+        header: { name: "User-Identity", trusted_gateways: ["spiffe://cluster.local/ns/gateway/sa/ai-gateway"] },
+        require_human: true,
+      },
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -286,7 +291,6 @@ const ROOT: ConfigurationRow[] = [
 const LATER: ConfigurationRow[] = [
   ...[
     ["rules", []],
-    ["identity", {}],
     ["audit", {}],
     ["token_exchange", {}],
   ].map(([member, value]) =>
@@ -1547,6 +1551,192 @@ const TEXTS: ConfigurationRow[] = [
   ),
 ];
 
+const TOKEN = { provider: "payload", issuer: "https://idp.example", claim: "sub" };
+const GATEWAY = "spiffe://cluster.local/ns/gateway/sa/ai-gateway";
+const HEADER = { name: "User-Identity", trusted_gateways: [GATEWAY] };
+const HEADER_NAME = "a header's name like User-Identity, 1 to 64 letters, digits and hyphens";
+const SPIFFE_ID = "a SPIFFE id of 1 to 512 bytes";
+const NOT_AN_ID = "expected a SPIFFE id like spiffe://cluster.local/ns/gateway/sa/ai-gateway";
+const TOKEN_SOURCE = "an object with provider, issuer and claim";
+const TOKEN_TEXTS = [
+  ["provider", "a provider's name of 1 to 128 bytes without controls", 128],
+  ["issuer", "an issuer of 1 to 256 bytes without controls", 256],
+  ["claim", "a claim's name of 1 to 128 bytes without controls", 128],
+] as const;
+
+function identity(value: unknown): string {
+  return withMembers({ identity: value });
+}
+
+function gateways(...ids: unknown[]): string {
+  return identity({ header: { ...HEADER, trusted_gateways: ids } });
+}
+
+const IDENTITY: ConfigurationRow[] = [
+  good("an identity of peers alone", identity({})),
+  good("an identity from tokens", identity({ jwt: [TOKEN] })),
+  good("an identity from a header", identity({ header: HEADER })),
+  good("a human who is not required", identity({ require_human: false })),
+  good("a human who is required, from tokens", identity({ jwt: [TOKEN], require_human: true })),
+  good("a human who is required, from a header", identity({ header: HEADER, require_human: true })),
+  good("two issuers under one provider", identity({ jwt: [TOKEN, { ...TOKEN, issuer: "https://other.example" }] })),
+  good("two providers of one issuer", identity({ jwt: [TOKEN, { ...TOKEN, provider: "other" }] })),
+  good("16 token sources", identity({ jwt: names(16).map((provider) => ({ ...TOKEN, provider })) })),
+  good("a claim that is a URI", identity({ jwt: [{ ...TOKEN, claim: "https://idp.example/user" }] })),
+  good("a claim of another script", identity({ jwt: [{ ...TOKEN, claim: "größe" }] })),
+  ...["x", "USER-IDENTITY", "x-1", "-", "a".repeat(64)].map((name) =>
+    good(`the identity header ${name}`, identity({ header: { ...HEADER, name } })),
+  ),
+  good("256 trusted gateways", gateways(...names(256).map((name) => `spiffe://cluster.local/ns/a/sa/${name}`))),
+  good("a SPIFFE id of 512 bytes", gateways(`spiffe://cluster.local/${"a".repeat(489)}`)),
+  ...["spiffe://a/b", "spiffe://a-b.c_d/E/f.g_H-1", "spiffe://a/...", "spiffe://a/.b/..c"].map((id) =>
+    good(`the SPIFFE id ${id}`, gateways(id)),
+  ),
+  ...[
+    ...["a", "spiffe://", "spiffe:///a", "spiffe://a", "spiffe://a/", "spiffe://a//b", "spiffe://a/./b"],
+    ...["spiffe://a/..", "spiffe://../a", "spiffe://A/b", "spiffe://a/b/", "spiffe://a/b?c", "spiffe://a/b#c"],
+    ...["https://a/b", "SPIFFE://a/b", "spiffe://a/*", "spiffe://a:1/b", "spiffe://a/%2e", "spiffe://a/ü", "*"],
+    ...["cluster.local/ns/gateway/sa/ai-gateway", "spiffe://a/b\n"],
+  ].map((id) =>
+    bad(`${JSON.stringify(id)} as a gateway`, gateways(id), `identity.header.trusted_gateways[0]: ${NOT_AN_ID}`),
+  ),
+  bad("an empty id", gateways(""), `identity.header.trusted_gateways[0]: found the string "", expected ${SPIFFE_ID}`),
+  bad("an id of 513 bytes", gateways(`spiffe://cluster.local/${"a".repeat(490)}`)),
+  bad(
+    "no trusted gateways",
+    gateways(),
+    "identity.header.trusted_gateways: found an empty list, expected at least one SPIFFE id",
+  ),
+  bad(
+    "257 trusted gateways",
+    gateways(...names(257).map((name) => `spiffe://cluster.local/ns/a/sa/${name}`)),
+    "identity.header.trusted_gateways: the list has too many entries, expected at most 256",
+  ),
+  bad(
+    "a gateway twice",
+    gateways(GATEWAY, GATEWAY),
+    "identity.header.trusted_gateways[1]: found the same string a second time, expected distinct strings",
+  ),
+  bad(
+    "a header without a name",
+    identity({ header: { trusted_gateways: [GATEWAY] } }),
+    "identity.header: found no name, expected a header's name like User-Identity",
+  ),
+  bad(
+    "a header without gateways",
+    identity({ header: { name: "User-Identity" } }),
+    "identity.header: found no trusted_gateways, expected a list of SPIFFE ids",
+  ),
+  ...["", "User_Identity", "user identity", ":path", "a".repeat(65), "größe", "a\n"].map((name) =>
+    bad(
+      `${JSON.stringify(name)} as a header's name`,
+      identity({ header: { ...HEADER, name } }),
+      `identity.header.name: found the string "${escaped(name).slice(0, 64)}", expected ${HEADER_NAME}`,
+    ),
+  ),
+  bad(
+    "an unknown member of identity.header",
+    identity({ header: { ...HEADER, gateways: [] } }),
+    'identity.header: found the unknown member "gateways", expected one of name trusted_gateways',
+  ),
+  bad(
+    "an unknown member of identity",
+    identity({ jwts: [] }),
+    'identity: found the unknown member "jwts", expected one of jwt header require_human; did you mean "jwt"?',
+  ),
+  bad(
+    "an unknown member of a token source",
+    identity({ jwt: [{ ...TOKEN, claims: "sub" }] }),
+    'identity.jwt[0]: found the unknown member "claims", expected one of provider issuer claim; did you mean "claim"?',
+  ),
+  bad(
+    "an empty list of tokens",
+    identity({ jwt: [] }),
+    `identity.jwt: found an empty list, expected at least one object with provider, issuer and claim`,
+  ),
+  bad(
+    "17 token sources",
+    identity({ jwt: names(17).map((provider) => ({ ...TOKEN, provider })) }),
+    "identity.jwt[16]: the list has too many entries, expected at most 16",
+  ),
+  bad(
+    "a provider and issuer twice",
+    identity({ jwt: [TOKEN, { ...TOKEN, claim: "email" }] }),
+    "identity.jwt[1]: found the same provider and issuer a second time, expected distinct ones",
+    "a schema compares whole entries",
+  ),
+  bad(
+    "a token source without a provider",
+    identity({ jwt: [{ issuer: "a", claim: "sub" }] }),
+    "identity.jwt[0]: found no provider, expected the name under which jwt_authn keeps the payload",
+  ),
+  bad(
+    "a token source without an issuer",
+    identity({ jwt: [{ provider: "a", claim: "sub" }] }),
+    "identity.jwt[0]: found no issuer, expected the iss of its tokens",
+  ),
+  bad(
+    "a token source without a claim",
+    identity({ jwt: [{ provider: "a", issuer: "b" }] }),
+    "identity.jwt[0]: found no claim, expected the name of the claim that identifies the human",
+  ),
+  ...TOKEN_TEXTS.flatMap(([member, what, most]) => [
+    good(`${member} of ${most} bytes`, identity({ jwt: [{ ...TOKEN, [member]: "x".repeat(most) }] })),
+    ...["", "a\u0000b", "\n", "\u007f", "x".repeat(most + 1)].map((text) =>
+      bad(
+        `${JSON.stringify(text)} as ${member}`,
+        identity({ jwt: [{ ...TOKEN, [member]: text }] }),
+        `identity.jwt[0].${member}: found the string "${text.length > 64 ? "x".repeat(64) : escaped(text)}", expected ${what}`,
+      ),
+    ),
+    bad(
+      `a number as ${member}`,
+      identity({ jwt: [{ ...TOKEN, [member]: 7 }] }),
+      `identity.jwt[0].${member}: found the number 7, expected ${what}`,
+    ),
+  ]),
+  bad(
+    "require_human with nobody who names one",
+    identity({ require_human: true }),
+    "identity: found require_human without jwt and header, expected one of them: nobody else names a human",
+  ),
+  ...(
+    [
+      ["true", 1, "the number 1"],
+      ["a word", "yes", 'the string "yes"'],
+      ["null", null, "null"],
+    ] as const
+  ).map(([name, value, found]) =>
+    bad(
+      `${name} for require_human`.replace(/^true/, "1"),
+      identity({ jwt: [TOKEN], require_human: value }),
+      `identity.require_human: found ${found}, expected true or false`,
+    ),
+  ),
+  ...(
+    [
+      ["identity", null, "null", "an object with jwt, header and require_human"],
+      ["identity", [], "a list", "an object with jwt, header and require_human"],
+      ["identity.jwt", { jwt: TOKEN }, "an object", "a list of objects with provider, issuer and claim"],
+      ["identity.jwt[0]", { jwt: ["sub"] }, 'the string "sub"', TOKEN_SOURCE],
+      [
+        "identity.header",
+        { header: "User-Identity" },
+        'the string "User-Identity"',
+        "an object with name and trusted_gateways",
+      ],
+    ] as const
+  ).map(([place, value, found, what]) =>
+    bad(`${found} for ${place}`, identity(value), `${place}: found ${found}, expected ${what}`),
+  ),
+  bad(
+    "an identity that is cut",
+    '{"tool_allowlist":[],"identity":{"jwt":[{',
+    "identity.jwt[0]: not acceptable JSON at byte 41: json_incomplete",
+    NO_JSON,
+  ),
+];
+
 /** Each byte as it stands in a log line. */
 function escaped(text: string): string {
   return text
@@ -1563,5 +1753,6 @@ function escaped(text: string): string {
 export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
   ...RESPONSE_URIS,
+  ...IDENTITY,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

@@ -20,8 +20,10 @@ test("every metric of the filter is described, and no other", () => {
   const reasons = [...REASONS.matchAll(/^### `(\w+)`$/gm)].map((match) => `mcp_guard_reason_${match[1]}`);
   const names = started('{"tool_allowlist":[]}').metrics.names();
   const fixed = names.filter((name) => !name.startsWith("mcp_guard_info.policy."));
-  const others = [...METRICS.matchAll(/^\| `(mcp_guard_response_\w+)` \| counter \|/gm)].map((match) => match[1] ?? "");
-  expect(others.length).toBe(2);
+  const others = [...METRICS.matchAll(/^\| `(mcp_guard_(?:identity|response)_\w+)` \| counter \|/gm)].map(
+    (match) => match[1] ?? "",
+  );
+  expect(others.length).toBe(3);
   expect(fixed.sort()).toEqual([...decisions, ...reasons, ...others].sort());
   expect(names.length - fixed.length).toBe(1);
 });
