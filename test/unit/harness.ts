@@ -40,6 +40,10 @@ interface Exports extends Record<string, unknown> {
   sipHash(address: number, bytes: number, tweak: number): bigint;
   shortHash(low: bigint, high: bigint, tweak: number): bigint;
   sha256(address: number, bytes: number): number;
+  sha256Bytes(): number;
+  beginSha256(record: number): void;
+  updateSha256(record: number, address: number, bytes: number): void;
+  endSha256(record: number): number;
   nearest(address: number, bytes: number): number;
 }
 

@@ -24,7 +24,14 @@ import {
 } from "../../../assembly/json/reader";
 import { scanPlain as plain, scanSpace as space, scanText as text } from "../../../assembly/json/scan";
 import { scanShown as shown } from "../../../assembly/memory/hidden";
-import { sha256 as hash } from "../../../assembly/memory/sha256";
+import {
+  beginSha256 as beginHash,
+  endSha256 as endHash,
+  sha256 as hash,
+  SHA256_BYTES,
+  Sha256,
+  updateSha256 as updateHash,
+} from "../../../assembly/memory/sha256";
 import { setShortHashKey, shortHash as short } from "../../../assembly/memory/short-hash";
 import { setHashKey, sipHash as sip } from "../../../assembly/memory/siphash";
 import {
@@ -282,6 +289,23 @@ export function shortHash(low: u64, high: u64, tweak: u32): u64 {
 
 export function sha256(address: usize, bytes: u32): usize {
   return hash(address, bytes);
+}
+
+/** What a digest under way takes; the next three want as much at `record`. */
+export function sha256Bytes(): u32 {
+  return SHA256_BYTES;
+}
+
+export function beginSha256(record: usize): void {
+  beginHash(changetype<Sha256>(record));
+}
+
+export function updateSha256(record: usize, address: usize, bytes: u32): void {
+  updateHash(changetype<Sha256>(record), address, bytes);
+}
+
+export function endSha256(record: usize): usize {
+  return endHash(changetype<Sha256>(record));
 }
 
 /** Offset in the known names of the configuration's `mode`-like words of the nearest one, or -1. */
