@@ -1,10 +1,10 @@
 // The raw HTTP/1.1 client.
-import type { Answer, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
+import type { Answer, ClientTls, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
 import { HOST_DEFAULT, openSocket } from "./wire.ts";
 
-/** Connects to `http://host:port`. */
-export async function connectHttp1(url: string): Promise<WireConnection> {
-  const socket = await openSocket(url);
+/** Connects to `http://host:port`, with `tls` over TLS. @throws Error when the TLS handshake fails. */
+export async function connectHttp1(url: string, tls?: ClientTls): Promise<WireConnection> {
+  const socket = await openSocket(url, tls);
   const waiting: Waiting[] = [];
   let received = Buffer.alloc(0);
   let isClosed = false;

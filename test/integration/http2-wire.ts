@@ -1,7 +1,7 @@
-// The raw HTTP/2 client, over cleartext with prior knowledge (RFC 9113): it decides what stands in which frame, and sends
-// header fields that node:http2 refuses to send, for example two Content-Types.
+// The raw HTTP/2 client, over cleartext with prior knowledge (RFC 9113) or over TLS: it decides what stands in which frame,
+// and sends header fields that node:http2 refuses to send, for example two Content-Types.
 import { HeaderDecoder, literalFields } from "./hpack.ts";
-import type { Answer, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
+import type { Answer, ClientTls, Fields, WireConnection, WireHead, WireRequest } from "./wire.ts";
 import { HOST_DEFAULT, openSocket } from "./wire.ts";
 
 const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
@@ -12,9 +12,13 @@ const WINDOW_BYTES_DEFAULT = 65_535;
 const WINDOW_BYTES_MAX = 2 ** 31 - 1;
 const ERROR_CANCEL = 8;
 
-/** Connects to `http://host:port`, and waits for the other side's settings, so that its windows are known. */
-export async function connectHttp2(url: string): Promise<WireConnection> {
-  const socket = await openSocket(url);
+/**
+ * Connects to `http://host:port`, with `tls` over TLS, and waits for the other side's settings, so that its windows are known.
+ * @throws Error when the TLS handshake fails.
+ */
+export async function connectHttp2(url: string, tls?: ClientTls): Promise<WireConnection> {
+  const socket = await openSocket(url, tls, "h2");
+  const scheme = tls === undefined ? "http" : "https";
   const decoder = new HeaderDecoder();
   const streams = new Map<number, Stream>();
   const write = (...frame: Parameters<typeof frameBytes>) => socket.write(frameBytes(...frame));
@@ -106,6 +110,9 @@ export async function connectHttp2(url: string): Promise<WireConnection> {
   );
   write(FRAME.windowUpdate, 0, 0, uint32(WINDOW_BYTES_MAX - WINDOW_BYTES_DEFAULT));
   await settings;
+  // For the client the handshake was over when the server refused its certificate.
+  if (tls !== undefined && isClosed)
+    throw socket.errored ?? new Error("the connection was closed in the TLS handshake");
 
   return {
     open(head) {
@@ -125,7 +132,7 @@ export async function connectHttp2(url: string): Promise<WireConnection> {
         stream.settle = settle;
       });
       const endsHere = head.framing === "none" ? FLAG.endStream : 0;
-      write(FRAME.headers, FLAG.endHeaders | endsHere, stream.id, literalFields(headFields(head)));
+      write(FRAME.headers, FLAG.endHeaders | endsHere, stream.id, literalFields(headFields(head, scheme)));
       if (isClosed) finish(stream, true);
       const data = (bytes: Uint8Array, flags: number) => {
         if (isClosed || stream.isCut !== undefined) return;
@@ -190,7 +197,7 @@ function answerOf(stream: Stream): Answer | undefined {
 }
 
 /** RFC 9113 section 8.3.1; of CONNECT section 8.5. Pseudo-header fields among the given ones come first; a host is `:authority`. */
-function headFields(head: WireHead): Fields {
+function headFields(head: WireHead, scheme: string): Fields {
   const declares = head.headers.some(([name]) => name.toLowerCase() === "content-length");
   const given = head.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
   const isHost = ([name]: readonly [string, string]) => name === "host";
@@ -200,7 +207,7 @@ function headFields(head: WireHead): Fields {
     ...(head.path === ""
       ? []
       : ([
-          [":scheme", "http"],
+          [":scheme", scheme],
           [":path", head.path],
         ] as const)),
   ];

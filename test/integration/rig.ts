@@ -6,7 +6,7 @@ import { drivers } from "./drivers/drivers.ts";
 import { connectHttp1 } from "./http1-wire.ts";
 import { connectHttp2 } from "./http2-wire.ts";
 import { type Origin, type Respond, startOrigin } from "./origin.ts";
-import type { Fields, WireConnection } from "./wire.ts";
+import type { ClientTls, Fields, WireConnection } from "./wire.ts";
 
 export type Protocol = "h1" | "h2";
 export const PROTOCOLS: readonly Protocol[] = ["h1", "h2"];
@@ -46,8 +46,11 @@ export interface RigOptions extends Omit<StartOptions, "upstreamPort"> {
 export interface Rig {
   readonly envoy: RunningEnvoy;
   readonly origin: Origin;
-  /** A raw connection to a guard. */
-  connect(protocol: Protocol, guard?: string): Promise<WireConnection>;
+  /**
+   * A raw connection to a guard, the first one when none is named; with `tls` over TLS (mutual-tls.ts).
+   * @throws Error when the TLS handshake fails, for example because the guard refuses the client's certificate.
+   */
+  connect(protocol: Protocol, guard?: string, tls?: ClientTls): Promise<WireConnection>;
   stop(): Promise<void>;
 }
 
@@ -70,8 +73,8 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     return {
       envoy,
       origin,
-      connect: (protocol, guard) =>
-        protocol === "h1" ? connectHttp1(envoy.url(guard)) : connectHttp2(envoy.url(guard)),
+      connect: (protocol, guard, tls) =>
+        protocol === "h1" ? connectHttp1(envoy.url(guard), tls) : connectHttp2(envoy.url(guard), tls),
       async stop() {
         await envoy.stop();
         await origin.stop();

@@ -2,6 +2,8 @@
 // what a test wants to send wrong. What is the same for HTTP/1.1 (http1-wire.ts) and HTTP/2 (http2-wire.ts).
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { KeyedCertificate } from "./certificates.ts";
 
 export type Fields = readonly (readonly [name: string, value: string])[];
 
@@ -57,18 +59,48 @@ export interface WireConnection {
   close(): void;
 }
 
+/** What a client brings to a connection over TLS. */
+export interface ClientTls {
+  /** The authority that the server's certificate has to come from, PEM. */
+  readonly authority: string;
+  /** The client's own certificate; without one it shows none. */
+  readonly own?: KeyedCertificate;
+}
+
 /** The host that a request asks when its headers do not say. */
 export const HOST_DEFAULT = "guarded";
 
-/** Connects to `http://host:port` with every write going out by itself. */
-export async function openSocket(url: string): Promise<Socket> {
+/**
+ * Connects to `http://host:port` with every write going out by itself; with `tls` over TLS, each write in a record of its own.
+ * @throws Error when the TLS handshake fails; for HTTP/2 a certificate of the client that is refused shows only later.
+ */
+export async function openSocket(
+  url: string,
+  tls?: ClientTls,
+  protocol: "http/1.1" | "h2" = "http/1.1",
+): Promise<Socket> {
   const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
+  const socket = tls === undefined ? connect(Number(port), hostname) : handshake(hostname, Number(port), tls, protocol);
   socket.setNoDelay(true);
-  await once(socket, "connect");
+  await once(socket, tls === undefined ? "connect" : "secureConnect");
   // A refusal while the body is still being sent ends in a reset; the answer tells what came of it.
   socket.on("error", () => {});
   return socket;
+}
+
+function handshake(host: string, port: number, { authority, own }: ClientTls, protocol: "http/1.1" | "h2"): Socket {
+  return connectTls({
+    host,
+    port,
+    // The server is known by this name wherever it runs (certificates.ts).
+    servername: "localhost",
+    ca: authority,
+    ALPNProtocols: [protocol],
+    // In TLS 1.3 a client is ready before the server has looked at its certificate. An HTTP/2 server says by its settings
+    // that it has, an HTTP/1.1 server says nothing.
+    maxVersion: protocol === "h2" ? "TLSv1.3" : "TLSv1.2",
+    ...(own && { cert: own.certificate, key: own.key }),
+  });
 }
 
 /** Sends a whole body in pieces, and ends the request as `end` says. */
