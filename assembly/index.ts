@@ -12,8 +12,14 @@ import { guardOf } from "./stream/guard";
 import { createContext, deleteContext } from "./stream/lifecycle";
 import { recordExchange } from "./stream/record";
 import { refuseWithoutRecord } from "./stream/refuse";
-import { onRequestBody, onRequestHeaders, onRequestTrailers } from "./stream/request";
-import { onResponseBody, onResponseHeaders, onResponseTrailers } from "./stream/response";
+import {
+  timedRequestBody,
+  timedRequestHeaders,
+  timedRequestTrailers,
+  timedResponseBody,
+  timedResponseHeaders,
+  timedResponseTrailers,
+} from "./stream/timed";
 import { watch } from "./stream/watchdog";
 
 /** Says which ABI this is; the host looks for the name and never calls it. */
@@ -43,34 +49,34 @@ export function proxy_on_tick(rootId: u32): void {
 
 export function proxy_on_request_headers(contextId: u32, _count: u32, endOfStream: u32): u32 {
   const exchange = exchangeOf(contextId);
-  if (exchange !== null) return onRequestHeaders(exchange, endOfStream != 0);
+  if (exchange !== null) return timedRequestHeaders(exchange, endOfStream != 0);
   refuseWithoutRecord();
   return Action.HoldHeaders;
 }
 
 export function proxy_on_request_body(contextId: u32, bytes: u32, endOfStream: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onRequestBody(exchange, bytes, endOfStream != 0) : Action.HoldBody;
+  return exchange !== null ? timedRequestBody(exchange, bytes, endOfStream != 0) : Action.HoldBody;
 }
 
 export function proxy_on_request_trailers(contextId: u32, _count: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onRequestTrailers(exchange) : Action.HoldHeaders;
+  return exchange !== null ? timedRequestTrailers(exchange) : Action.HoldHeaders;
 }
 
 export function proxy_on_response_headers(contextId: u32, _count: u32, endOfStream: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onResponseHeaders(exchange, endOfStream != 0) : Action.Continue;
+  return exchange !== null ? timedResponseHeaders(exchange, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_response_body(contextId: u32, bytes: u32, endOfStream: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onResponseBody(exchange, bytes, endOfStream != 0) : Action.Continue;
+  return exchange !== null ? timedResponseBody(exchange, bytes, endOfStream != 0) : Action.Continue;
 }
 
 export function proxy_on_response_trailers(contextId: u32, _count: u32): u32 {
   const exchange = exchangeOf(contextId);
-  return exchange !== null ? onResponseTrailers(exchange) : Action.Continue;
+  return exchange !== null ? timedResponseTrailers(exchange) : Action.Continue;
 }
 
 export function proxy_on_log(contextId: u32): void {

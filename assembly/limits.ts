@@ -59,6 +59,9 @@ export const NAME_BYTES_MAX: u32 = 256;
 /** Bytes of a protocol version; the real ones have 10. Over it: not supported. */
 export const VERSION_BYTES_MAX: u32 = 16;
 
+/** Bytes of `traceparent`; that of the first version has 55. A longer one is left out of the record. */
+export const TRACE_BYTES_MAX: u32 = 64;
+
 /** Bytes of one URI, URI template, or checked path. Real ones stay below 2,000. Over it: uri_malformed. */
 export const URI_BYTES_MAX: u32 = 4096;
 
@@ -101,6 +104,18 @@ export const TOKEN_SOURCES_MAX: u32 = 16;
 /** Entries of `identity.header.trusted_gateways`. Over it: refused. */
 export const GATEWAYS_MAX: u32 = 256;
 
+// --- The audit record ---
+
+/** Bytes of one record. What is in it is cut so that it stays far below. */
+export const RECORD_BYTES_MAX: u32 = 16 << 10;
+
+/** Characters of one text in a record, and of a URI: enough to tell it, too few to flood a log. A longer one is cut. */
+export const RECORD_TEXT_MAX: u32 = 512;
+export const RECORD_URI_MAX: u32 = 1024;
+
+/** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
+export const SURPLUS_EXCHANGES_MAX: u32 = 4096;
+
 // --- Memory ---
 
 /** Bytes of one JSON text of a server: its offsets are 32 bits wide. Over it: the stream is cut. */
@@ -121,7 +136,7 @@ export const HOST_RESULT_BYTES_MAX: u32 = 16 << 20;
 /** Slots of a fresh duplicate table; real messages have fewer than 32 members open at once. */
 export const MEMBER_SLOTS_MIN: u32 = 64;
 
-/** Streams of one VM. A record has 532 bytes, so this is 35 MB. Over it: overloaded. */
+/** Streams of one VM. A record has some 800 bytes with its facts, so this is 52 MB. Over it: overloaded. */
 export const EXCHANGES_MAX: u32 = 65536;
 
 /** Plugin configurations of one VM; each takes a few kilobytes. Over it the configuration is refused. */

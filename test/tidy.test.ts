@@ -102,9 +102,10 @@ describe("imports of the filter", () => {
   // From the folder to those that it may import; limits.ts and memory/ are open to all.
   const ALLOWED: Record<string, readonly string[]> = {
     "": ["host", "stream"],
-    stream: ["host", "json", "sse", "mcp", "policy", "rewrite", "config", "audit", "approval", "identity"],
+    stream: ["host", "json", "sse", "mcp", "policy", "uri", "rewrite", "config", "audit", "approval", "identity"],
     rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
+    audit: ["host", "policy"],
     identity: ["host", "policy"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
@@ -152,7 +153,9 @@ describe("imports of the filter", () => {
 });
 
 describe("the filter's dialect", () => {
-  const HOT = FILTER.filter((file) => /^assembly\/(identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file));
+  const HOT = FILTER.filter((file) =>
+    /^assembly\/(audit|identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file),
+  );
 
   it("allocates nothing that the garbage collector sees on the request path", () => {
     expect(
@@ -164,6 +167,7 @@ describe("the filter's dialect", () => {
   it("takes memory only where it is accounted for", () => {
     const allocations = codeWith(HOT, /heap\.alloc/);
     const places = [
+      "audit/chain.ts",
       "json/members.ts",
       "json/reader.ts",
       "mcp/mirror.ts",
@@ -173,6 +177,7 @@ describe("the filter's dialect", () => {
       "policy/policy.ts",
       "rewrite/rewriter.ts",
       "stream/exchange.ts",
+      "stream/facts.ts",
       "stream/guard.ts",
       "stream/inspection.ts",
       "stream/rewriting.ts",

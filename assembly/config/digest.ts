@@ -16,6 +16,7 @@ import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from ".
 import { Identity } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import {
+  AuditLine,
   Direction,
   HiddenText,
   HttpMethod,
@@ -77,6 +78,7 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeList(writer, "allowed_origins", policy.allowedOrigins);
   if (policy.approvalOff) writeLiteral(writer, '"approval":{"mode":"off"},');
   writeRules(writer, policy);
+  writeAudit(writer, policy);
   writeWord(writer, "direction", policy.direction == Direction.Both ? "both" : "inbound");
   writeWord(writer, "elicitation", policy.elicitationAllowed ? "allow" : "deny");
   const hidden = policy.hiddenText;
@@ -132,6 +134,13 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "uri_traversal", policy.traversal == Traversal.Segment ? "segment" : "literal");
   writer.length--; // The comma behind the last member.
   writeByte(writer, 0x7d);
+}
+
+function writeAudit(writer: Writer, policy: Policy): void {
+  writeLiteral(writer, '"audit":{');
+  writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
 }
 
 function writeIdentity(writer: Writer, identity: Identity): void {

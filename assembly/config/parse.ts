@@ -47,6 +47,7 @@ import { Literal } from "../memory/bytes";
 import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
+import { readAudit } from "./audit";
 import { readIdentity } from "./identity";
 import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
 import { readResponseUris } from "./response-uris";
@@ -56,11 +57,11 @@ import { readUnguarded } from "./unguarded";
 import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const KNOWN =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit";
 const KNOWN_LIMITS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 /** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
-const LATER = "rules audit token_exchange";
+const LATER = "rules token_exchange";
 
 const NOT_YET = "not in this version of the filter";
 
@@ -267,6 +268,12 @@ function readMember(source: JsonReader, policy: Policy): bool {
     case 23: {
       const before = enterMember("identity");
       const isGood = readIdentity(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 24: {
+      const before = enterMember("audit");
+      const isGood = readAudit(source, policy);
       if (isGood) leavePath(before);
       return isGood;
     }

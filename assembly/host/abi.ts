@@ -28,6 +28,7 @@ export const enum LogLevel {
 export const enum MetricKind {
   Counter = 0,
   Gauge = 1,
+  Histogram = 2,
 }
 
 /** What a callback returns (Envoy: `FilterHeadersStatus`, `FilterDataStatus`). */

@@ -6,10 +6,12 @@
 export {
   proxy_define_metric,
   proxy_get_buffer_bytes,
+  proxy_get_current_time_nanoseconds,
   proxy_get_header_map_pairs,
   proxy_get_property,
   proxy_increment_metric,
   proxy_log,
+  proxy_record_metric,
   proxy_remove_header_map_value,
   proxy_send_local_response,
   proxy_set_effective_context,

@@ -1,8 +1,8 @@
-// Counters and gauges. Envoy puts `wasmcustom.` before the name.
+// Counters, gauges and histograms. Envoy puts `wasmcustom.` before the name.
 
 import { Writer } from "../memory/writer";
 import { MetricKind, Status } from "./abi";
-import { proxy_define_metric, proxy_increment_metric } from "./env";
+import { proxy_define_metric, proxy_increment_metric, proxy_record_metric } from "./env";
 
 const idAt: usize = memory.data(4, 4);
 
@@ -18,4 +18,9 @@ export function defineMetric(kind: MetricKind, name: Writer): u32 {
 /** Adds `delta` to a metric: above 0 for a counter. False when the host refuses. */
 export function addToMetric(id: u32, delta: i64): bool {
   return proxy_increment_metric(id, delta) == Status.Ok;
+}
+
+/** Records a value of a histogram. False when the host refuses. */
+export function recordInMetric(id: u32, value: u64): bool {
+  return proxy_record_metric(id, value) == Status.Ok;
 }

@@ -104,7 +104,8 @@ function findWorkload(): void {
 function keepText(address: usize, room: u32): u32 {
   if (!fetchProperty()) return 0;
   const bytes = landedBytes();
-  // A claim that is a number or a truth value has landed as its bytes, which hold controls.
+  // A claim that is a list or an object has landed as bytes that hold NUL, one that is a truth value as a control, and one that is a number as
+  // the eight bytes of a double: those of nearly all numbers hold controls or are no UTF-8.
   if (bytes > room || !isPlainText(landedAt(), bytes)) return 0;
   memory.copy(address, landedAt(), bytes);
   return bytes;

@@ -13,6 +13,7 @@ import {
   METHOD_BYTES_MAX,
   NAME_BYTES_MAX,
   REF_TYPE_BYTES_MAX,
+  TRACE_BYTES_MAX,
   URI_BYTES_MAX,
   VERSION_BYTES_MAX,
 } from "../limits";
@@ -35,7 +36,8 @@ const ID_ROOM: u32 = ID_BYTES_MAX + 2;
 const REF_TYPE_AT: u32 = ID_AT + ID_ROOM;
 const VERSION_AT: u32 = REF_TYPE_AT + REF_TYPE_BYTES_MAX;
 const JSONRPC_AT: u32 = VERSION_AT + VERSION_BYTES_MAX;
-const ENTRY_AT: u32 = JSONRPC_AT + JSONRPC_ROOM;
+const TRACE_AT: u32 = JSONRPC_AT + JSONRPC_ROOM;
+const ENTRY_AT: u32 = TRACE_AT + TRACE_BYTES_MAX;
 
 /** Where the walk has stopped. */
 export const enum Step {
@@ -124,6 +126,7 @@ export function resetEnvelope(envelope: Envelope): void {
   message.idAt = envelope.block + ID_AT;
   message.refTypeAt = envelope.block + REF_TYPE_AT;
   message.versionAt = envelope.block + VERSION_AT;
+  message.traceAt = envelope.block + TRACE_AT;
   envelope.entryAt = envelope.block + ENTRY_AT;
   envelope.member = Member.Unknown;
   envelope.betweenTokens = true;
@@ -237,6 +240,9 @@ function prepare(envelope: Envelope, member: Member): void {
     case Member.ProtocolVersion:
       captureText(reader, message.versionAt, VERSION_BYTES_MAX);
       break;
+    case Member.TraceParent:
+      captureText(reader, message.traceAt, TRACE_BYTES_MAX);
+      break;
     case Member.Uri:
     case Member.TaskId:
     case Member.RefName:
@@ -338,6 +344,9 @@ function noteValue(envelope: Envelope, token: Token): Step {
     case Member.ProtocolVersion:
       message.versionKind = kindOf(isString && reader.textBytes <= VERSION_BYTES_MAX);
       message.versionBytes = message.versionKind == Kind.Good ? reader.textBytes : 0;
+      break;
+    case Member.TraceParent:
+      message.traceBytes = isString && reader.textBytes <= TRACE_BYTES_MAX ? reader.textBytes : 0;
       break;
     case Member.ClientCapabilities:
       message.capabilitiesKind = kindOf(isObject);

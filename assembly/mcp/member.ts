@@ -1,7 +1,7 @@
 // The members of a client's message that have a meaning to MCP, object by object, and the names that are near to one of them:
 // a message with one of those has two readings and is refused.
 
-import { Literal, literalBytes } from "../memory/bytes";
+import { equalsLiteral, Literal, literalBytes } from "../memory/bytes";
 import { Likeness, leastBytes, likenessOf } from "./likeness";
 
 /** The objects of a message in which member names are looked at. */
@@ -67,6 +67,8 @@ export const enum Member {
   Answer,
   Roots,
   RootUri,
+  /** `_meta.traceparent`: for the record alone, so that nothing is near to it. */
+  TraceParent,
 }
 
 /** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
@@ -148,7 +150,8 @@ function metaMember(address: usize, bytes: u32, least: u32): Member {
   );
   member = match(member, address, bytes, least, "io.modelcontextprotocol/clientInfo", Member.Known);
   member = match(member, address, bytes, least, "io.modelcontextprotocol/logLevel", Member.Known);
-  return match(member, address, bytes, least, "progressToken", Member.Known);
+  member = match(member, address, bytes, least, "progressToken", Member.Known);
+  return member == Member.Unknown && equalsLiteral(address, bytes, "traceparent") ? Member.TraceParent : member;
 }
 
 function refMember(address: usize, bytes: u32, least: u32): Member {

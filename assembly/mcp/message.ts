@@ -79,6 +79,9 @@ export class Message {
   versionKind: Kind;
   versionAt: usize;
   versionBytes: u32;
+  /** `_meta.traceparent`, unescaped; 0 bytes when there is none of a size that it can have. */
+  traceAt: usize;
+  traceBytes: u32;
   /** The client's capabilities in `_meta`: Good is an object. */
   capabilitiesKind: Kind;
 }

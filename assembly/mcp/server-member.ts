@@ -1,7 +1,7 @@
 // The members of what a server sends in which names, URIs and lists stand (docs/responses.md), object by object, and the
 // names that are near to one of them.
 
-import { Literal, literalBytes } from "../memory/bytes";
+import { equalsLiteral, Literal, literalBytes } from "../memory/bytes";
 import { hasUnseen, withoutHidden, withoutHiddenAt } from "../memory/hidden";
 import { Likeness, leastBytes, likenessOf } from "./likeness";
 import { ServerPlace } from "./server-place";
@@ -44,6 +44,9 @@ export const enum ServerMember {
   CacheScope,
   TtlMs,
   Instructions,
+  /** `error.code` and `result.isError`: for the record alone, so that nothing is near to them. */
+  Code,
+  IsError,
 }
 
 /** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
@@ -63,6 +66,7 @@ function exactly(place: ServerPlace, address: usize, bytes: u32, least: u32): Se
     case ServerPlace.Result:
       return resultMember(address, bytes, least);
     case ServerPlace.Error:
+      if (equalsLiteral(address, bytes, "code")) return ServerMember.Code;
       return match(ServerMember.Unknown, address, bytes, least, "data", ServerMember.Data);
     case ServerPlace.ErrorData:
       return match(ServerMember.Unknown, address, bytes, least, "elicitations", ServerMember.Elicitations);
@@ -142,7 +146,8 @@ function resultMember(address: usize, bytes: u32, least: u32): ServerMember {
   member = match(member, address, bytes, least, "uri", ServerMember.Uri);
   member = match(member, address, bytes, least, "cacheScope", ServerMember.CacheScope);
   member = match(member, address, bytes, least, "ttlMs", ServerMember.TtlMs);
-  return match(member, address, bytes, least, "instructions", ServerMember.Instructions);
+  member = match(member, address, bytes, least, "instructions", ServerMember.Instructions);
+  return member == ServerMember.Unknown && equalsLiteral(address, bytes, "isError") ? ServerMember.IsError : member;
 }
 
 /**

@@ -64,3 +64,8 @@ export function isAnnouncement(place: ServerPlace): bool {
 export function isNamed(place: ServerPlace): bool {
   return place == ServerPlace.Tools || place == ServerPlace.Prompts;
 }
+
+/** Whether a list announces what a client can ask for. */
+export function isListing(place: ServerPlace): bool {
+  return place >= ServerPlace.Tools && place <= ServerPlace.Templates;
+}

@@ -85,18 +85,28 @@ export function writeHex(writer: Writer, value: u64, digits: u32): void {
  * UTF-8 sequence is written as the character with its number. At most `limit` bytes are taken.
  */
 export function writeEscaped(writer: Writer, address: usize, bytes: u32, limit: u32): void {
-  const end = address + min(bytes, limit);
+  writeEscapedWithin(writer, address, min(bytes, limit), u32.MAX_VALUE);
+}
+
+/** The same in at most `room` characters, none of them a part of an escape. False when the text did not fit. */
+export function writeEscapedWithin(writer: Writer, address: usize, bytes: u32, room: u32): bool {
+  const end = address + bytes;
   let at = address;
   while (at < end) {
     // SAFETY: at < end.
     const byte = u32(load<u8>(at));
     if (byte >= 0x20 && byte < 0x7f && byte != 0x22 && byte != 0x5c) {
+      if (room == 0) return false;
+      room--;
       writeByte(writer, byte);
       at++;
       continue;
     }
     const length = sequenceBytes(at, end);
     const point = length < 2 ? byte : pointAt(at, length);
+    const taken: u32 = point > 0xffff ? 12 : 6;
+    if (room < taken) return false;
+    room -= taken;
     if (point > 0xffff) {
       writeUnit(writer, 0xd800 + ((point - 0x10000) >> 10));
       writeUnit(writer, 0xdc00 + ((point - 0x10000) & 0x3ff));
@@ -105,6 +115,7 @@ export function writeEscaped(writer: Writer, address: usize, bytes: u32, limit: 
     }
     at += length;
   }
+  return true;
 }
 
 function writeUnit(writer: Writer, unit: u32): void {

@@ -1,12 +1,14 @@
 // What the policy has found out about the texts of a message while it was read: URIs, prompt names, argument rules. They are
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
+import { RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
 import { Entry, Envelope, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
+import { sha256 } from "../memory/sha256";
 import { Form } from "../uri/rules";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
 import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
-import { Policy } from "./policy";
+import { AuditLine, Policy } from "./policy";
 import { Reason } from "./reason";
 
 @unmanaged
@@ -22,15 +24,39 @@ export class Findings {
   /** The first of the client's own roots that breaks the URI rules. */
   roots: Reason;
   walk: ArgumentWalk;
+  /** For the record: which text the message is about, the first of several; None when there is none. */
+  subject: Subject;
+  /** Its first bytes, SUBJECT_ROOM of them at most, how many it has, and SHA-256 of a URI that could be read whole. */
+  subjectAt: usize;
+  subjectBytes: u32;
+  hasSubjectDigest: bool;
+}
+
+/** What a message is about, beside the name in its params. */
+export const enum Subject {
+  None,
+  Uri,
+  Prompt,
+}
+
+/** Bytes of a subject that are kept: as many as a record can show. */
+export const SUBJECT_ROOM: u32 = RECORD_URI_MAX;
+const DIGEST_BYTES: u32 = 32;
+
+/** Address of the digest. */
+export function subjectDigestAt(findings: Findings): usize {
+  return findings.subjectAt + SUBJECT_ROOM;
 }
 
 /** Bytes of findings with what stands behind them. */
-export const FINDINGS_BYTES: u32 = ((u32(offsetof<Findings>()) + 7) & ~7) + ARGUMENT_WALK_BYTES;
+export const FINDINGS_BYTES: u32 =
+  ((u32(offsetof<Findings>()) + 7) & ~7) + ((ARGUMENT_WALK_BYTES + 7) & ~7) + SUBJECT_ROOM + DIGEST_BYTES;
 
 /** Makes findings ready; they have FINDINGS_BYTES, 8-aligned. */
 export function initFindings(findings: Findings): void {
   findings.walk = changetype<ArgumentWalk>((changetype<usize>(findings) + offsetof<Findings>() + 7) & ~7);
   initArgumentWalk(findings.walk);
+  findings.subjectAt = changetype<usize>(findings.walk) + ((ARGUMENT_WALK_BYTES + 7) & ~7);
   resetFindings(findings);
 }
 
@@ -43,6 +69,9 @@ export function resetFindings(findings: Findings): void {
   findings.argumentValue = Reason.None;
   findings.listen = Reason.None;
   findings.roots = Reason.None;
+  findings.subject = Subject.None;
+  findings.subjectBytes = 0;
+  findings.hasSubjectDigest = false;
   resetArgumentWalk(findings.walk);
 }
 
@@ -74,18 +103,22 @@ function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void
     case Entry.Uri:
       findings.uriRules = judgeText(policy, at, bytes, Form.Uri);
       findings.uri = judgeResource(policy, at, bytes);
+      noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.RefName:
       findings.refName = judgePrompt(policy, at, bytes);
+      noteSubject(policy, findings, Subject.Prompt, at, bytes);
       break;
     case Entry.RefUri:
       findings.refUri = judgeTemplate(policy, at, bytes);
+      noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.ArgumentValue:
       if (findings.argumentValue == Reason.None) findings.argumentValue = judgeValue(policy, at, bytes);
       break;
     case Entry.ListenUri:
       if (findings.listen == Reason.None) findings.listen = judgeResource(policy, at, bytes);
+      noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.RootUri:
       if (findings.roots == Reason.None) findings.roots = judgeText(policy, at, bytes, Form.Uri);
@@ -93,4 +126,15 @@ function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void
     default:
       break;
   }
+}
+
+/** Keeps what a record says of a text. Of a longer one than URI_BYTES_MAX the end is not here, so that it has no digest. */
+function noteSubject(policy: Policy, findings: Findings, subject: Subject, address: usize, bytes: u32): void {
+  if (findings.subject != Subject.None || policy.auditLine == AuditLine.None) return;
+  findings.subject = subject;
+  findings.subjectBytes = bytes;
+  memory.copy(findings.subjectAt, address, min(bytes, SUBJECT_ROOM));
+  if (subject != Subject.Uri || bytes > URI_BYTES_MAX) return;
+  findings.hasSubjectDigest = true;
+  memory.copy(subjectDigestAt(findings), sha256(address, bytes), DIGEST_BYTES);
 }

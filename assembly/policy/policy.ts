@@ -51,6 +51,12 @@ export const enum HiddenText {
   Allow,
 }
 
+/** `audit.line`: whether each exchange leaves a record in filter state. */
+export const enum AuditLine {
+  Json,
+  None,
+}
+
 @unmanaged
 export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
@@ -88,6 +94,7 @@ export class Policy {
   hiddenText: HiddenText;
   /** Null when the member is absent: then nobody is asked who calls. */
   identity: Identity | null;
+  auditLine: AuditLine;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;

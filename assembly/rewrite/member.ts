@@ -7,7 +7,7 @@ import { Reason } from "../policy/reason";
 import { beginElement, dropElement, replaceBlock } from "./element";
 import { Frame } from "./frame";
 import { discard, scopeDepth } from "./message";
-import { copyTo, frameAt, ID_ROOM, Instead, Rewriter, TEXT_ROOM, TTL_ROOM } from "./rewriter";
+import { CODE_ROOM, copyTo, frameAt, ID_ROOM, Instead, Rewriter, TEXT_ROOM, TTL_ROOM } from "./rewriter";
 
 /** A member name has been read. */
 export function noteKey(rewriter: Rewriter): void {
@@ -79,6 +79,9 @@ function prepare(rewriter: Rewriter, frame: Frame, member: ServerMember): void {
     case ServerMember.TtlMs:
       rewriter.instead = Instead.Ttl;
       captureRaw(reader, rewriter.text, TTL_ROOM);
+      break;
+    case ServerMember.Code:
+      captureRaw(reader, rewriter.text, CODE_ROOM);
       break;
     case ServerMember.CacheScope:
       rewriter.instead = Instead.Private;

@@ -65,6 +65,7 @@ export function discard(rewriter: Rewriter, reason: Reason): void {
 /** The message has ended: it stays, goes, or is replaced. */
 export function endMessage(rewriter: Rewriter, policy: Policy, frame: Frame): void {
   const reader = rewriter.reader;
+  rewriter.messages++;
   if (rewriter.discarded != Reason.None) {
     rewriter.dropDepth = 0;
     rewriter.copied = reader.tokenEnd;

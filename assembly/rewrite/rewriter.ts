@@ -24,6 +24,8 @@ export const enum Instead {
   EmptyList,
 }
 
+/** Room for the code of an error: whole numbers of up to ten digits, with a sign. */
+export const CODE_ROOM: u32 = 11;
 /** Room for what is captured: `ttlMs`, the id with its quotes, any other text. */
 export const TTL_ROOM: u32 = 24;
 export const ID_ROOM: u32 = ID_BYTES_MAX + 2;
@@ -33,6 +35,13 @@ export const NO_HOLD: u32 = u32.MAX_VALUE;
 
 /** `dropDepth` of a message that becomes an error: no container has it. */
 export const DISCARDING: u32 = DEPTH_MAX + 2;
+
+/** What has been said, if anything. */
+export const enum Truth {
+  Unsaid,
+  No,
+  Yes,
+}
 
 /** How a text ends. */
 export const enum TextState {
@@ -102,6 +111,12 @@ export class Rewriter {
   /** Of this text: elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;
+  /** Of this text, for the record: messages, elements of lists that stayed, the code of the last error, and what results say of errors. */
+  messages: u32;
+  listed: u32;
+  hasErrorCode: bool;
+  errorCode: i64;
+  isError: Truth;
 }
 
 const FRAMES_BYTES: u32 = u32(offsetof<Frame>()) * (DEPTH_MAX + 1);
@@ -182,6 +197,10 @@ export function beginText(rewriter: Rewriter): void {
   rewriter.messageDepth = 1;
   rewriter.removed = 0;
   rewriter.hidden = 0;
+  rewriter.messages = 0;
+  rewriter.listed = 0;
+  rewriter.hasErrorCode = false;
+  rewriter.isError = Truth.Unsaid;
   rewriter.hasDenied = false;
   beginMessage(rewriter);
   const root = frameAt(rewriter, 0);

@@ -18,6 +18,7 @@ import { deny, discard, scopeOf } from "./message";
 import { namesOf } from "./named-list";
 import { replaceScalar } from "./replace";
 import {
+  CODE_ROOM,
   copyTo,
   frameAt,
   ID_ROOM,
@@ -27,6 +28,7 @@ import {
   Rewriter,
   TEXT_ROOM,
   TextState,
+  Truth,
   truncate,
 } from "./rewriter";
 
@@ -98,6 +100,12 @@ export function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): vo
       break;
     case ServerMember.Instructions:
       noteInstructions(rewriter, policy);
+      break;
+    case ServerMember.Code:
+      noteCode(rewriter, token);
+      break;
+    case ServerMember.IsError:
+      if (!frame.isOfCall) noteIsError(rewriter, token);
       break;
     default:
       break;
@@ -232,6 +240,25 @@ function noteType(frame: Frame, isLink: bool): void {
 /** Once it is known that a block is no link, or a good one, its megabytes need not be held. */
 function settleLink(frame: Frame): void {
   if (frame.hasType && (!frame.isLink || frame.isLinkGood)) frame.judged = Judged.Kept;
+}
+
+/** A code that is no whole number, or a longer one than any protocol has, is none. */
+function noteCode(rewriter: Rewriter, token: Token): void {
+  const reader = rewriter.reader;
+  if (token != Token.Number || !reader.numberIsInteger || reader.rawBytes > CODE_ROOM) return;
+  let value: i64 = 0;
+  for (let i: u32 = 0; i < reader.rawBytes; i++) {
+    const byte = u32(load<u8>(rewriter.text + i)); // SAFETY: i < rawBytes <= CODE_ROOM.
+    if (byte != 0x2d) value = value * 10 + i64(byte - 0x30);
+  }
+  rewriter.hasErrorCode = true;
+  rewriter.errorCode = u32(load<u8>(rewriter.text)) == 0x2d ? -value : value; // SAFETY: a number has a byte.
+}
+
+/** One failed tool of a response with several is one that failed. */
+function noteIsError(rewriter: Rewriter, token: Token): void {
+  if (token == Token.True) rewriter.isError = Truth.Yes;
+  else if (token == Token.False && rewriter.isError == Truth.Unsaid) rewriter.isError = Truth.No;
 }
 
 function noteInstructions(rewriter: Rewriter, policy: Policy): void {

@@ -5,7 +5,7 @@
 import { JsonError } from "../json/error";
 import { finish, isInsideToken, next, openChunk, Token } from "../json/reader";
 import { ServerMember } from "../mcp/server-member";
-import { isAnnouncement, isNamed, isRebuilt, ServerPlace } from "../mcp/server-place";
+import { isAnnouncement, isListing, isNamed, isRebuilt, ServerPlace } from "../mcp/server-place";
 import { placeIn } from "../mcp/server-shape";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
@@ -223,6 +223,7 @@ function leave(rewriter: Rewriter, policy: Policy): void {
   }
   if (isRebuilt(frame.place)) {
     if (isNamed(frame.place)) endNames(rewriter, frame);
+    if (isListing(frame.place)) rewriter.listed += frame.kept;
     // Between the last element and here stand separators only.
     rewriter.copied = reader.tokenStart;
   }

@@ -1,8 +1,15 @@
 // One exchange: an HTTP request with its response. Its record is small, because a response stream can live for days, and
 // pooled, because a Wasm memory never shrinks.
 
-import { EXCHANGES_MAX, METHOD_BYTES_MAX, NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX } from "../limits";
+import {
+  EXCHANGES_MAX,
+  METHOD_BYTES_MAX,
+  NAME_BYTES_MAX,
+  REQUEST_ID_BYTES_MAX,
+  SURPLUS_EXCHANGES_MAX,
+} from "../limits";
 import { Reason } from "../policy/reason";
+import { Truth } from "../rewrite/rewriter";
 import { Decision } from "./counters";
 import { Guard } from "./guard";
 import { Inspection } from "./inspection";
@@ -69,6 +76,36 @@ export class Exchange {
   /** Monitor mode: why the response would not have passed. */
   responseFault: Reason;
 
+  // --- For the record. ---
+  /** Its number in the guard's chain. */
+  number: u64;
+  /** Nanoseconds since 1970: when the request's headers came, the verdict, the response's headers; 0 when they have not. */
+  startedAt: u64;
+  decidedAt: u64;
+  answeredAt: u64;
+  /** Nanoseconds that the guard has worked. */
+  guardTime: u64;
+  /** Bytes of both bodies, as the host has handed them over. */
+  requestSize: u64;
+  responseSize: u64;
+  /** Whether the end of the response has been seen, or a reply of ours stands for it. */
+  isAnswered: bool;
+  /** Whether there is no room for it, so that it is refused at its headers. */
+  isSurplus: bool;
+  /** The status that the client got, as far as it was looked at; 0 when it was not. */
+  status: u32;
+  /** Messages of the response, elements of its lists that stayed, the code of its last error, and what its tool results say of errors. */
+  messages: u32;
+  listed: u32;
+  hasErrorCode: bool;
+  errorCode: i64;
+  isError: Truth;
+  /** What is known of the request, as text of the record: of the heap, `factsBytes` bytes; 0 when there is none. */
+  factsAt: usize;
+  factsBytes: u32;
+  /** Whether a text of the record was cut. */
+  isCut: bool;
+
   /** For the refusal and the access log: copies, so that they outlive the inspection. Addresses of this record. */
   requestIdBytes: u32;
   methodBytes: u32;
@@ -106,9 +143,9 @@ export function exchangeOf(contextId: u32): Exchange | null {
   return exchange;
 }
 
-/** A record for a new stream; null when the VM has too many. */
+/** A record for a new stream; null when the VM has far too many. One of those that are too many is only there to be refused. */
 export function createExchange(contextId: u32, guard: Guard): Exchange | null {
-  if (live == EXCHANGES_MAX) return null;
+  if (live == EXCHANGES_MAX + SURPLUS_EXCHANGES_MAX) return null;
   if (live == bucketCount) growIndex();
   let exchange = pool;
   if (exchange !== null) pool = exchange.next;
@@ -116,6 +153,8 @@ export function createExchange(contextId: u32, guard: Guard): Exchange | null {
   memory.fill(changetype<usize>(exchange), 0, offsetof<Exchange>());
   exchange.contextId = contextId;
   exchange.guard = guard;
+  exchange.number = ++guard.chain.exchanges;
+  exchange.isSurplus = live >= EXCHANGES_MAX;
   exchange.next = bucket(contextId);
   setBucket(contextId, exchange);
   live++;
@@ -132,6 +171,7 @@ export function deleteExchange(exchange: Exchange): void {
     while (before !== null && before.next !== exchange) before = before.next;
     if (before !== null) before.next = exchange.next;
   }
+  if (exchange.factsAt != 0) heap.free(exchange.factsAt);
   exchange.next = pool;
   pool = exchange;
   live--;

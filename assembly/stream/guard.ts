@@ -1,6 +1,7 @@
 // One guard: a root context with the policy that it was configured with and the streams that it holds. All
 // state hangs here and goes with it, because two guards of different servers can share one VM.
 
+import { Chain, createChain, freeChain } from "../audit/chain";
 import { MetricKind } from "../host/abi";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
@@ -18,6 +19,8 @@ export class Guard {
   policy: Policy | null;
   /** Whether a body has ever come while headers were held: then the proxy is set up for it. */
   hasSeenHeldBody: bool;
+  /** The digest of the policy. */
+  digest: u64;
   /** How many policies there have been: an inspection made for an older one is not used again. */
   generation: u32;
   /** Streams that wait for a verdict, oldest first. */
@@ -31,6 +34,8 @@ export class Guard {
   /** Inspections that nobody uses, and rewriters. */
   spare: Inspection | null;
   spareRewriter: Rewriter | null;
+  /** Of its records. */
+  chain: Chain;
   /** The gauge of its policy, NO_METRIC until configured, and whether the guard is counted in it. */
   infoMetric: u32;
   isCounted: bool;
@@ -56,6 +61,7 @@ export function createGuard(contextId: u32): Guard | null {
   const guard = changetype<Guard>(heap.alloc(offsetof<Guard>()));
   memory.fill(changetype<usize>(guard), 0, offsetof<Guard>());
   guard.contextId = contextId;
+  guard.chain = createChain();
   guard.infoMetric = NO_METRIC;
   guard.next = first;
   first = guard;
@@ -74,6 +80,7 @@ export function deleteGuard(guard: Guard): void {
   }
   count--;
   setPolicy(guard, null, 0);
+  freeChain(guard.chain);
   heap.free(changetype<usize>(guard));
 }
 
@@ -104,6 +111,7 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
   const old = guard.policy;
   if (old !== null) freePolicy(old);
   guard.policy = policy;
+  guard.digest = digest;
   if (policy === null) return true;
   clear(line);
   writeLiteral(line, "mcp_guard_info.policy.");

@@ -28,8 +28,6 @@ import { Reason } from "../policy/reason";
 
 // The head at hand. Filled by `readHead`; the addresses are alive until the next host call that returns data.
 let method: HttpMethod = HttpMethod.None;
-let pathAt: usize = 0;
-let pathBytes: u32 = 0;
 let isUpgrade: bool = false;
 let contentTypes: u32 = 0;
 let isJson: bool = false;
@@ -59,6 +57,15 @@ let originBytes: u32 = 0;
 let authorityAt: usize = 0;
 let authorityBytes: u32 = 0;
 
+/** The method as it stands there, the path, and `traceparent` if it stands there once: for the record. */
+export let methodTextAt: usize = 0;
+export let methodTextBytes: u32 = 0;
+export let pathAt: usize = 0;
+export let pathBytes: u32 = 0;
+export let traceAt: usize = 0;
+export let traceBytes: u32 = 0;
+let traces: u32 = 0;
+
 /** `x-request-id`, for refusals and logs. */
 export let requestIdAt: usize = 0;
 export let requestIdBytes: u32 = 0;
@@ -66,7 +73,10 @@ export let requestIdBytes: u32 = 0;
 /** Reads the request's headers; look-alikes of the policy's identity header are taken out. False when the host refuses. */
 export function readHead(policy: Policy): bool {
   method = HttpMethod.None;
+  methodTextBytes = 0;
   pathBytes = 0;
+  traces = 0;
+  traceBytes = 0;
   isUpgrade = false;
   contentTypes = 0;
   isJson = false;
@@ -210,6 +220,8 @@ function noteHeader(): void {
     case 0x3a: // :
       if (nameIs(":method")) {
         method = methodOf(valueAt, valueBytes);
+        methodTextAt = valueAt;
+        methodTextBytes = valueBytes;
         if (valueIs("CONNECT")) isUpgrade = true;
       } else if (nameIs(":path")) {
         pathAt = valueAt;
@@ -269,6 +281,13 @@ function noteHeader(): void {
       break;
     case 0x72: // r
       if (nameIs("range")) hasRange = true;
+      break;
+    case 0x74: // t
+      if (nameIs("traceparent")) {
+        traceAt = valueAt;
+        // W3C Trace Context: of two nobody knows which one counts.
+        traceBytes = traces++ == 0 ? valueBytes : 0;
+      }
       break;
     case 0x75: // u
       if (nameIs("upgrade")) isUpgrade = true;

@@ -6,8 +6,10 @@ import { NAME_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeEscaped, writeLiteral, writeNumber } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
+import { writeRecord } from "./audit-line";
 import { countExchange, countResponse, Decision, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
+import { leavesRecord } from "./facts";
 import { settle } from "./request";
 import { endResponse } from "./response";
 
@@ -29,6 +31,7 @@ export function recordExchange(exchange: Exchange): void {
   if (exchange.methodBytes != 0) setEscaped("mcp_method", methodAt(exchange), exchange.methodBytes);
   if (exchange.nameBytes != 0) setEscaped("mcp_tool", nameAt(exchange), exchange.nameBytes);
   if (exchange.removed != 0) setCount("mcp_removed", exchange.removed);
+  if (leavesRecord(exchange.guard.policy)) writeRecord(exchange);
 }
 
 function setCount(name: Literal, count: u32): void {

@@ -19,6 +19,7 @@ import {
 } from "../memory/writer";
 import { RefusalDetail, RefusalForm } from "../policy/policy";
 import { Answer, infoOf, Reason, ReasonInfo } from "../policy/reason";
+import { Truth } from "../rewrite/rewriter";
 import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { hold, letGo } from "./held";
@@ -27,6 +28,8 @@ import { endReading } from "./reading";
 const body: Writer = allocateWriter(TEXT_BYTES_MAX);
 const details: Writer = allocateWriter(64);
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
+/** Whether the body at hand is a tool's result and no error. */
+let isToolResult: bool = false;
 
 /**
  * Answers the request of `exchange` and remembers why. Should the host refuse the answer, the stream stays held, so that
@@ -45,9 +48,22 @@ export function refuse(exchange: Exchange, reason: Reason): void {
   writeLiteral(details, info.name);
   const sent = sendReply(status, details, body, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
   logRefusal(exchange, info);
-  if (sent) letGo(exchange);
-  else hold(exchange);
+  if (sent) {
+    if (!exchange.upstreamAnswered) noteReply(exchange, info, status);
+    letGo(exchange);
+  } else {
+    hold(exchange);
+  }
   endReading(exchange);
+}
+
+/** For the record: what the client gets in place of a response. */
+function noteReply(exchange: Exchange, info: ReasonInfo, status: u32): void {
+  exchange.isAnswered = true;
+  exchange.status = status;
+  exchange.hasErrorCode = !isToolResult;
+  exchange.errorCode = info.code;
+  if (isToolResult) exchange.isError = Truth.Yes;
 }
 
 /** Answers a stream for which there is no record: the VM has too many. */
@@ -71,6 +87,7 @@ function writeBody(exchange: Exchange, info: ReasonInfo, message: Message | null
   const policy = exchange.guard.policy;
   const isMasked = policy !== null && policy.refusalDetail == RefusalDetail.Masked;
   clear(body);
+  isToolResult = false;
   writeLiteral(body, '{"jsonrpc":"2.0"');
   // Only a call whose id was read in full gets it back. `null` is no id of MCP, so none is written then.
   const isCall = message !== null && message.shape == Shape.Call && message.idKind == Kind.Good;
@@ -86,6 +103,7 @@ function writeBody(exchange: Exchange, info: ReasonInfo, message: Message | null
   }
   const form = policy === null ? RefusalForm.JsonrpcError : policy.refusal;
   if (form == RefusalForm.ToolError && equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) {
+    isToolResult = true;
     writeToolError(info, isMasked, isModern(message));
     return 200;
   }

@@ -22,6 +22,7 @@ import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from
 import { Reason, reasonOfFault } from "../policy/reason";
 import { countRejectedHeaders, Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
+import { leavesRecord, noteHead, noteIdentity, noteMessage } from "./facts";
 import {
   askForWholeResponse,
   asksForUpgrade,
@@ -47,9 +48,11 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
     refuse(exchange, Reason.ConfigInvalid);
     return Action.HoldHeaders;
   }
-  if (policy.direction == Direction.Inbound && isOutbound()) return pass(exchange, Decision.Outbound);
+  if (policy.direction == Direction.Inbound && isOutbound()) return passOutbound(exchange, policy);
   if (!readHead(policy)) return declineHeaders(exchange, policy, Reason.Internal);
   noteRequestId(exchange);
+  if (leavesRecord(policy)) noteHead(exchange);
+  if (exchange.isSurplus) return declineHeaders(exchange, policy, Reason.Overloaded);
   exchange.wantsMessages = wantsMessages();
   exchange.isGet = headMethod() == HttpMethod.Get;
   const isExempt = !asksForUpgrade() && isUnguarded(policy);
@@ -91,6 +94,7 @@ function checkRequest(exchange: Exchange, policy: Policy, endOfStream: bool): Re
 function identify(exchange: Exchange, policy: Policy, identity: Identity): Reason {
   findPrincipal(identity);
   exchange.hasHuman = isHuman();
+  if (leavesRecord(policy)) noteIdentity(exchange);
   if (rejectedHeaders != 0) countRejectedHeaders(rejectedHeaders);
   const isLeft = isHeaderTrusted || headerCount == 0 || policy.mode == Mode.Monitor;
   if (!isLeft && !removeIdentityHeader(identity)) return Reason.Internal;
@@ -196,7 +200,7 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
       ? decide(policy, inspection.message, inspection.findings, exchange.hasHuman)
       : reasonOfFault(fault, inspection.reader.error);
   if (reason != Reason.None) return !decline(exchange, policy, reason);
-  noteMessage(exchange, inspection.message);
+  noteInspection(exchange, policy, inspection);
   exchange.completesPrompt = completesPrompt(inspection.message);
   letGo(exchange);
   endReading(exchange);
@@ -213,7 +217,7 @@ function completesPrompt(message: Message): bool {
 /** Refuses, or in monitor mode notes that it would have. True when the request is refused. */
 function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   const inspection = exchange.inspection;
-  if (inspection !== null) noteMessage(exchange, inspection.message);
+  if (inspection !== null) noteInspection(exchange, policy, inspection);
   if (policy.mode == Mode.Enforce) {
     refuse(exchange, reason);
     return true;
@@ -236,6 +240,15 @@ function pass(exchange: Exchange, decision: Decision): Action {
   return Action.Continue;
 }
 
+/** Nothing is changed or judged, and what the client of this proxy asks for is recorded. */
+function passOutbound(exchange: Exchange, policy: Policy): Action {
+  if (leavesRecord(policy) && readHead(policy)) {
+    noteRequestId(exchange);
+    noteHead(exchange);
+  }
+  return pass(exchange, Decision.Outbound);
+}
+
 /**
  * Istio inserts a WasmPlugin without `match` on outbound listeners too: there the workload is the client. Asked for each stream: Envoy has
  * one plugin for two listeners with one configuration, whatever their direction.
@@ -250,8 +263,10 @@ function noteRequestId(exchange: Exchange): void {
   memory.copy(requestIdAt(exchange), headRequestIdAt, headRequestIdBytes);
 }
 
-/** Keeps the method and the name for the refusal and the access log. */
-function noteMessage(exchange: Exchange, message: Message): void {
+/** Keeps what is known of the message: method and name for the refusal and the access log, the rest for the record. */
+function noteInspection(exchange: Exchange, policy: Policy, inspection: Inspection): void {
+  const message = inspection.message;
+  if (leavesRecord(policy)) noteMessage(exchange, message, inspection.findings);
   if (message.methodKind == Kind.Good) {
     exchange.methodBytes = min(message.methodBytes, METHOD_BYTES_MAX);
     memory.copy(methodAt(exchange), message.methodAt, exchange.methodBytes);

@@ -123,6 +123,11 @@ export function endResponse(exchange: Exchange): void {
   endUse(rewriting);
   exchange.removed = rewriting.removed;
   exchange.hidden = rewriting.hidden;
+  exchange.messages = rewriting.messages;
+  exchange.listed = rewriting.listed;
+  exchange.hasErrorCode = rewriting.hasErrorCode;
+  exchange.errorCode = rewriting.errorCode;
+  exchange.isError = rewriting.isError;
   freeRewriting(rewriting);
 }
 
@@ -152,6 +157,7 @@ function isGuarded(exchange: Exchange): bool {
 /** Prepares the reading of a response; a reason when it must not pass. */
 function beginResponse(exchange: Exchange, policy: Policy): Reason {
   if (!readResponseHead()) return Reason.Internal;
+  exchange.status = responseStatus;
   if (responseMedia == Media.Other) {
     return exchange.wantsMessages && responseStatus < CLIENT_ERROR ? Reason.ResponseType : Reason.None;
   }

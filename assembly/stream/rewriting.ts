@@ -16,6 +16,7 @@ import {
   rewriterBytes,
   rewriterHeldBytes,
   TextState,
+  Truth,
 } from "../rewrite/rewriter";
 import { endText, rewrite, spoilText } from "../rewrite/walk";
 import {
@@ -54,6 +55,12 @@ export class Rewriting {
   /** Elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;
+  /** For the record: messages, elements of lists that stayed, the code of the last error, and what results say of errors. */
+  messages: u32;
+  listed: u32;
+  hasErrorCode: bool;
+  errorCode: i64;
+  isError: Truth;
   /** Why the stream must be cut; None while it must not. */
   cut: Reason;
   /** JSON bodies: a text was not acceptable, and nothing follows it. */
@@ -135,6 +142,13 @@ export function endUse(rewriting: Rewriting): void {
   rewriting.rewriter = null;
   rewriting.removed += rewriter.removed;
   rewriting.hidden += rewriter.hidden;
+  rewriting.messages += rewriter.messages;
+  rewriting.listed += rewriter.listed;
+  if (rewriter.hasErrorCode) {
+    rewriting.hasErrorCode = true;
+    rewriting.errorCode = rewriter.errorCode;
+  }
+  if (rewriter.isError != Truth.Unsaid && rewriting.isError != Truth.Yes) rewriting.isError = rewriter.isError;
   const guard = rewriting.guard;
   if (rewriting.generation != guard.generation) {
     freeRewriter(rewriter);

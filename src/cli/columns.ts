@@ -10,8 +10,9 @@ export function renderColumns(
   widths: readonly number[],
 ): string[] {
   const wrapped = [head, ...rows].map((row) => row.map((cell, column) => wrap(cell, widths[column] ?? 1)));
+  // Not Math.max over all cells: a table may have more rows than a call can have arguments.
   const used = head.map((_, column) =>
-    Math.max(...wrapped.flatMap((row) => (row[column] ?? []).map((part) => part.length))),
+    wrapped.reduce((widest, row) => Math.max(widest, ...(row[column] ?? []).map((part) => part.length)), 0),
   );
   const lines: string[] = [];
   wrapped.forEach((row, index) => {

@@ -2,8 +2,10 @@
 
 /** What a command may use of the process that it runs in; tests hand in their own. */
 export interface CommandContext {
-  /** The one way to the user: writes one line to standard output. */
+  /** The way to the user: writes one line to standard output. */
   out(line: string): void;
+  /** Writes one line to standard error: for what the reader of the output must know and the program that reads it must not get. */
+  warn(line: string): void;
   /** Shows what is going on, on one line of a terminal that the next call replaces; without a terminal it shows nothing. */
   status(text: string): void;
   readonly env: NodeJS.ProcessEnv;

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import { printable } from "../terminal.ts";
 // The `mcp-guard` command: dispatch only. Each command is a file of its own, loaded when it is named.
+import { writeSync } from "node:fs";
+import { systemErrorCode } from "../error.ts";
+import { printable } from "../terminal.ts";
 import type { Command } from "./command.ts";
 import { describeError, isInterruption } from "./exit-status.ts";
 
@@ -26,17 +28,42 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "check that a registry has the built filter, and that Istio would load it",
     load: async () => (await import("./commands/oci-verify.ts")).ociVerify,
   },
+  audit: {
+    summary: "verify, show and convert audit records, and propose a policy from them",
+    load: async () => (await import("./commands/audit.ts")).audit,
+  },
 };
 
 /** Erases the line and goes back to its beginning (ECMA-48: EL, then a carriage return). */
 const ERASE_LINE = "\x1b[2K\r";
 /** Where a terminal does not say how wide it is. */
 const TERMINAL_COLUMNS = 80;
+const STDOUT = 1;
+/** How long to wait where somebody has set standard output to say that it is full instead of waiting. */
+const FULL_PIPE_WAIT_MS = 5;
+/** What a shell gives a command whose output nobody reads any more. */
+const BROKEN_PIPE = 141;
 let statusShown = false;
 
+/** Waits for the reader: what a slow one has not taken yet would pile up in the memory, and be lost when the process ends. */
 function out(line: string): void {
   status("");
-  process.stdout.write(`${printable(line)}\n`);
+  let rest = Buffer.from(`${printable(line)}\n`);
+  while (rest.length > 0) rest = rest.subarray(writeSome(rest));
+}
+
+/** Writes as much as standard output takes. Number of bytes. */
+function writeSome(bytes: Uint8Array): number {
+  try {
+    return writeSync(STDOUT, bytes);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    // The reader has seen enough (head), or is gone: there is nobody left to tell.
+    if (code === "EPIPE") process.exit(BROKEN_PIPE);
+    if (code !== "EAGAIN") throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, FULL_PIPE_WAIT_MS);
+    return 0;
+  }
 }
 
 function err(line: string): void {
@@ -71,7 +98,7 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end.abort());
   const command = await entry.load();
   try {
-    return await command(rest, { out, status, env: process.env, signal: end.signal });
+    return await command(rest, { out, warn: err, status, env: process.env, signal: end.signal });
   } catch (error) {
     // A command that was in the middle of something says so; for the others Ctrl-C is the way to end them.
     if (end.signal.aborted && !isInterruption(error)) return 0;

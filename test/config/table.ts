@@ -26,7 +26,7 @@ const NEVER_SENT = "no browser, no client and no URI has it, so that the entry i
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit";
 const LIMIT_MEMBERS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
@@ -109,6 +109,7 @@ const STANDARD: ConfigurationRow[] = [
         header: { name: "User-Identity", trusted_gateways: ["spiffe://cluster.local/ns/gateway/sa/ai-gateway"] },
         require_human: true,
       },
+      audit: { line: "none" },
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -291,7 +292,6 @@ const ROOT: ConfigurationRow[] = [
 const LATER: ConfigurationRow[] = [
   ...[
     ["rules", []],
-    ["audit", {}],
     ["token_exchange", {}],
   ].map(([member, value]) =>
     bad(
@@ -1737,6 +1737,33 @@ const IDENTITY: ConfigurationRow[] = [
   ),
 ];
 
+const AUDIT: ConfigurationRow[] = [
+  good("an audit of defaults", withMembers({ audit: {} })),
+  good("a record for each exchange", withMembers({ audit: { line: "json" } })),
+  good("no records", withMembers({ audit: { line: "none" } })),
+  bad(
+    "another word for audit.line",
+    withMembers({ audit: { line: "off" } }),
+    'audit.line: found the string "off", expected one of json none',
+  ),
+  bad(
+    "an unknown member of audit",
+    withMembers({ audit: { lines: "json" } }),
+    'audit: found the unknown member "lines", expected one of line; did you mean "line"?',
+  ),
+  bad(
+    "a word for audit",
+    withMembers({ audit: "json" }),
+    'audit: found the string "json", expected an object with line',
+  ),
+  bad("null for audit", withMembers({ audit: null }), "audit: found null, expected an object with line"),
+  bad(
+    "null for audit.line",
+    withMembers({ audit: { line: null } }),
+    "audit.line: found null, expected one of json none",
+  ),
+];
+
 /** Each byte as it stands in a log line. */
 function escaped(text: string): string {
   return text
@@ -1754,5 +1781,6 @@ export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
   ...RESPONSE_URIS,
   ...IDENTITY,
+  ...AUDIT,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

@@ -136,7 +136,7 @@ describe("refused", () => {
       [withTools('"":1'), 'found the unknown member ""'],
       [withTools('"limits":{"body_byte":1}'), 'did you mean "body_bytes"?'],
       [withTools('"limits":[]'), "limits: found a list, expected an object"],
-      ...["rules", "audit", "token_exchange"].map(
+      ...["rules", "token_exchange"].map(
         (name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const,
       ),
       [withTools('"prompt_allowlist":"p"'), "prompt_allowlist: found the string"],

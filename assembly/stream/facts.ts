@@ -1,0 +1,149 @@
+// What the record of an exchange will say of its request: written as text as soon as it is known, because what it is taken from is gone long
+// before the exchange ends.
+
+import { writeCount, writeDigest, writeName, writeString, writeText, writeWord } from "../audit/member";
+import { writeTrace } from "../audit/trace";
+import {
+  actorAt,
+  actorBytes,
+  actorCount,
+  issuerAt,
+  issuerBytes,
+  principalAt,
+  principalBytes,
+  rejectedHeaders,
+  Source,
+  source,
+  workloadAt,
+  workloadBytes,
+} from "../identity/principal";
+import { NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
+import { isModern, Kind, Message } from "../mcp/message";
+import { equalsLiteral } from "../memory/bytes";
+import { allocateWriter, clear, Writer, writeByte } from "../memory/writer";
+import { Findings, Subject, subjectDigestAt } from "../policy/findings";
+import { AuditLine, Policy } from "../policy/policy";
+import { writeNormal } from "../uri/normal";
+import { Exchange } from "./exchange";
+import {
+  methodTextAt,
+  methodTextBytes,
+  pathAt,
+  pathBytes,
+  requestIdAt,
+  requestIdBytes,
+  traceAt,
+  traceBytes,
+} from "./head";
+
+const facts: Writer = allocateWriter(RECORD_BYTES_MAX);
+const normalAt: usize = memory.data(RECORD_URI_MAX, 4);
+
+/** Whether an exchange under this policy leaves a record; without a policy it does. */
+export function leavesRecord(policy: Policy | null): bool {
+  return policy === null || policy.auditLine == AuditLine.Json;
+}
+
+/** Notes the head of the request, which has been read and is still there. */
+export function noteHead(exchange: Exchange): void {
+  clear(facts);
+  writeText(facts, "http.request.method", methodTextAt, methodTextBytes, RECORD_TEXT_MAX);
+  writeText(facts, "url.path", pathAt, plainPathBytes(), RECORD_TEXT_MAX);
+  if (requestIdBytes != 0) writeText(facts, "http.request.id", requestIdAt, requestIdBytes, RECORD_TEXT_MAX);
+  if (traceBytes != 0) writeTrace(facts, "trace_id", "span_id", traceAt, traceBytes);
+  keep(exchange);
+}
+
+/** A query can hold what nobody may log. */
+function plainPathBytes(): u32 {
+  for (let i: u32 = 0; i < pathBytes; i++) {
+    if (u32(load<u8>(pathAt + i)) == 0x3f) return i; // SAFETY: i < pathBytes.
+  }
+  return pathBytes;
+}
+
+/** Notes who asks (identity/principal.ts). */
+export function noteIdentity(exchange: Exchange): void {
+  clear(facts);
+  if (source != Source.None) {
+    writeText(facts, "user.id", principalAt, principalBytes, RECORD_TEXT_MAX);
+    writeText(facts, "mcp_guard.user.issuer", issuerAt, issuerBytes, RECORD_TEXT_MAX);
+    writeWord(
+      facts,
+      "mcp_guard.user.source",
+      source == Source.Jwt ? "jwt" : source == Source.Header ? "header" : "peer",
+    );
+  }
+  if (actorCount != 0) {
+    writeName(facts, "mcp_guard.user.act");
+    writeByte(facts, 0x5b);
+    for (let i: u32 = 0; i < actorCount; i++) {
+      if (i != 0) writeByte(facts, 0x2c);
+      writeString(facts, actorAt(i), actorBytes(i), RECORD_TEXT_MAX);
+    }
+    writeByte(facts, 0x5d);
+  }
+  if (workloadBytes != 0) writeText(facts, "mcp_guard.workload", workloadAt, workloadBytes, RECORD_TEXT_MAX);
+  if (rejectedHeaders != 0) writeCount(facts, "mcp_guard.identity.headers_rejected", rejectedHeaders);
+  keep(exchange);
+}
+
+/** Notes the message as far as it has been read. */
+export function noteMessage(exchange: Exchange, message: Message, findings: Findings): void {
+  clear(facts);
+  if (message.methodKind == Kind.Good) {
+    writeText(facts, "mcp.method.name", message.methodAt, message.methodBytes, RECORD_TEXT_MAX);
+    writeWord(facts, "mcp_guard.era", isModern(message) ? "modern" : "legacy");
+  }
+  if (message.versionKind == Kind.Good) {
+    writeText(facts, "mcp.protocol.version", message.versionAt, message.versionBytes, RECORD_TEXT_MAX);
+  }
+  if (message.idKind == Kind.Good) noteId(message);
+  if (message.methodKind == Kind.Good && message.nameKind == Kind.Good) noteName(message);
+  noteSubject(findings);
+  if (message.traceBytes != 0) {
+    writeTrace(facts, "mcp_guard.meta.trace_id", "mcp_guard.meta.span_id", message.traceAt, message.traceBytes);
+  }
+  keep(exchange);
+}
+
+/** As it is written in the message, a string without its quotes. */
+function noteId(message: Message): void {
+  const isString = u32(load<u8>(message.idAt)) == 0x22; // SAFETY: an id that is good has a byte, and a string two.
+  const quote: u32 = isString ? 1 : 0;
+  writeText(facts, "jsonrpc.request.id", message.idAt + quote, message.idBytes - 2 * quote, RECORD_TEXT_MAX);
+}
+
+function noteName(message: Message): void {
+  const isTool = equalsLiteral(message.methodAt, message.methodBytes, "tools/call");
+  if (!isTool && !equalsLiteral(message.methodAt, message.methodBytes, "prompts/get")) return;
+  if (isTool) writeWord(facts, "gen_ai.operation.name", "execute_tool");
+  const bytes = min(message.nameBytes, NAME_BYTES_MAX);
+  writeText(facts, isTool ? "gen_ai.tool.name" : "gen_ai.prompt.name", message.nameAt, bytes, RECORD_TEXT_MAX);
+  if (bytes != message.nameBytes) facts.overflowed = true;
+}
+
+function noteSubject(findings: Findings): void {
+  if (findings.subject == Subject.None) return;
+  const bytes = min(findings.subjectBytes, RECORD_URI_MAX);
+  if (findings.subject == Subject.Prompt) {
+    writeText(facts, "gen_ai.prompt.name", findings.subjectAt, bytes, RECORD_TEXT_MAX);
+  } else {
+    const normal = writeNormal(normalAt, findings.subjectAt, bytes);
+    writeText(facts, "mcp.resource.uri", normalAt, normal, RECORD_URI_MAX);
+    if (findings.hasSubjectDigest) writeDigest(facts, "mcp_guard.resource.uri.sha256", subjectDigestAt(findings));
+  }
+  if (bytes != findings.subjectBytes) facts.overflowed = true;
+}
+
+/** Adds what has been written to what is known of the exchange. */
+function keep(exchange: Exchange): void {
+  if (facts.overflowed) exchange.isCut = true;
+  const known = exchange.factsBytes;
+  const block = heap.alloc(known + facts.length);
+  memory.copy(block, exchange.factsAt, known);
+  memory.copy(block + known, facts.start, facts.length);
+  if (exchange.factsAt != 0) heap.free(exchange.factsAt);
+  exchange.factsAt = block;
+  exchange.factsBytes = known + facts.length;
+}
