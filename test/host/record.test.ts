@@ -4,7 +4,11 @@
 import { describe, expect, test } from "vitest";
 import { type Delivery, JSON_HEADERS, open, post, send, startGuard, toolCall } from "./guard.ts";
 
-const POLICY = { audit: { line: "none" }, tool_allowlist: ["safe", 'a"b\\c', "\u00fcber"], method_allowlist: ["vendor/x"] };
+const POLICY = {
+  audit: { line: "none" },
+  tool_allowlist: ["safe", 'a"b\\c', "\u00fcber"],
+  method_allowlist: ["vendor/x"],
+};
 
 /** Texts that would end a line, move a cursor or close a quote. */
 const HOSTILE = [
