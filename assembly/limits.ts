@@ -116,6 +116,15 @@ export const RECORD_URI_MAX: u32 = 1024;
 /** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
 export const SURPLUS_EXCHANGES_MAX: u32 = 4096;
 
+// --- Metrics (configuration member `metrics`) ---
+
+/** Listed tools that have counters of their own. Each takes some 300 bytes of the proxy for ever. The others are not counted by name. */
+export const METRIC_TOOLS_DEFAULT: u32 = 100;
+export const METRIC_TOOLS_MAX: u32 = 1024;
+
+/** Bytes of a metric's name: a prefix, a tool's name, and a hash. */
+export const METRIC_NAME_BYTES_MAX: u32 = 512;
+
 // --- Memory ---
 
 /** Bytes of one JSON text of a server: its offsets are 32 bits wide. Over it: the stream is cut. */

@@ -178,6 +178,7 @@ describe("the filter's dialect", () => {
       "rewrite/rewriter.ts",
       "stream/exchange.ts",
       "stream/facts.ts",
+      "stream/tool-counters.ts",
       "stream/guard.ts",
       "stream/inspection.ts",
       "stream/rewriting.ts",

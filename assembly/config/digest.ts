@@ -16,6 +16,7 @@ import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from ".
 import { Identity } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import {
+  AuditBody,
   AuditLine,
   Direction,
   HiddenText,
@@ -98,6 +99,10 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
   writeList(writer, "method_allowlist", policy.methods);
+  writeLiteral(writer, '"metrics":{');
+  writeCount(writer, "tools", policy.metricTools);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
   writeWord(writer, "mode", policy.mode == Mode.Monitor ? "monitor" : "enforce");
   writeList(writer, "prompt_allowlist", policy.prompts);
   const form = policy.refusal;
@@ -138,7 +143,9 @@ function writePolicy(writer: Writer, policy: Policy): void {
 
 function writeAudit(writer: Writer, policy: Policy): void {
   writeLiteral(writer, '"audit":{');
+  writeWord(writer, "arguments", policy.auditArguments == AuditBody.Digest ? "digest" : "none");
   writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
+  writeWord(writer, "response", policy.auditResponse == AuditBody.Digest ? "digest" : "none");
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
 }

@@ -34,6 +34,8 @@ import {
   MEMBERS_PER_OBJECT_DEFAULT,
   MEMBERS_PER_OBJECT_MAX,
   METHOD_BYTES_MAX,
+  METRIC_TOOLS_DEFAULT,
+  METRIC_TOOLS_MAX,
   NAME_BYTES_MAX,
   OPEN_MEMBERS_DEFAULT,
   OPEN_MEMBERS_MAX,
@@ -57,7 +59,7 @@ import { readUnguarded } from "./unguarded";
 import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const KNOWN =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
 const KNOWN_LIMITS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 /** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
@@ -138,6 +140,7 @@ function setDefaults(policy: Policy): void {
   policy.inFlightBytesMax = IN_FLIGHT_BYTES_DEFAULT;
   policy.listBytesMax = LIST_BYTES_DEFAULT;
   policy.eventBytesMax = EVENT_BYTES_DEFAULT;
+  policy.metricTools = METRIC_TOOLS_DEFAULT;
   policy.elicitationAllowed = true;
   policy.rootsAllowed = true;
 }
@@ -277,6 +280,8 @@ function readMember(source: JsonReader, policy: Policy): bool {
       if (isGood) leavePath(before);
       return isGood;
     }
+    case 25:
+      return readMetrics(source, policy);
     default:
       return refuseMember(name, bytes);
   }
@@ -398,6 +403,25 @@ function readApproval(source: JsonReader, policy: Policy): bool {
     policy.approvalOff = true;
   }
   if (!policy.approvalOff) return told("found no mode, expected off");
+  leavePath(before);
+  return true;
+}
+
+function readMetrics(source: JsonReader, policy: Policy): bool {
+  const before = enterMember("metrics");
+  if (!readStart(source, Token.ObjectStart, "an object with tools")) return false;
+  while (true) {
+    const token = readToken(source);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key) return false;
+    if (wordIndex(source.keyAt, source.textBytes, "tools") < 0) {
+      return unknownMember(source.keyAt, source.textBytes, "tools");
+    }
+    const inner = enterMember("tools");
+    if (!readNumber(source, 0, METRIC_TOOLS_MAX)) return false;
+    policy.metricTools = number;
+    leavePath(inner);
+  }
   leavePath(before);
   return true;
 }

@@ -87,6 +87,9 @@ export class Envelope {
   member: Member;
   /** Whether somebody wants the tokens inside `arguments`. */
   wantsArguments: bool;
+  /** Offsets of `params.arguments` in the body: of its first byte, NO_OFFSET before that has come, and behind its last one, NO_OFFSET before that. */
+  argumentsFrom: u32;
+  argumentsTo: u32;
   /** Whether the walk is between two tokens, not inside one that a chunk has cut. */
   betweenTokens: bool;
   /** Where the walk has stopped: the entry, its text, or the token inside `arguments`. */
@@ -96,6 +99,9 @@ export class Envelope {
   entryBytes: u32;
   token: Token;
 }
+
+/** An offset that no body has. */
+export const NO_OFFSET: u32 = u32.MAX_VALUE;
 
 /** Bytes of the block that `initEnvelope` takes. */
 export const ENVELOPE_BLOCK_BYTES: u32 = ENTRY_AT + URI_BYTES_MAX + (PLACES << 2) + 4;
@@ -130,6 +136,8 @@ export function resetEnvelope(envelope: Envelope): void {
   envelope.entryAt = envelope.block + ENTRY_AT;
   envelope.member = Member.Unknown;
   envelope.betweenTokens = true;
+  envelope.argumentsFrom = NO_OFFSET;
+  envelope.argumentsTo = NO_OFFSET;
   // The root is the container at depth 1; anything else at the root is refused by the reader.
   setPlace(envelope, LEVEL_ENVELOPE, Place.Envelope);
 }
@@ -150,6 +158,10 @@ export function walk(envelope: Envelope): Step {
     envelope.betweenTokens = token != Token.NeedMore;
     if (token == Token.NeedMore) return Step.NeedMore;
     if (token == Token.Failed) return Step.Json;
+    // Nothing beside the arguments can end on their level while they are open.
+    if (envelope.argumentsTo == NO_OFFSET && envelope.argumentsFrom != NO_OFFSET && reader.depth == LEVEL_PARAMS) {
+      envelope.argumentsTo = reader.tokenEnd;
+    }
     if (envelope.place == Place.Arguments) {
       if (reader.depth > LEVEL_PARAMS) {
         envelope.token = token;
@@ -318,6 +330,7 @@ function noteValue(envelope: Envelope, token: Token): Step {
       break;
     case Member.Arguments:
       message.argumentsKind = kindOf(isObject);
+      if (isObject) envelope.argumentsFrom = reader.tokenStart;
       if (isObject && envelope.wantsArguments) {
         envelope.token = token;
         setPlace(envelope, reader.depth, Place.Arguments);

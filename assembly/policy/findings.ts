@@ -2,13 +2,13 @@
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
 import { RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
-import { Entry, Envelope, openPiece, Step, walk } from "../mcp/envelope";
+import { Entry, Envelope, NO_OFFSET, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
-import { sha256 } from "../memory/sha256";
+import { beginSha256, SHA256_BYTES, Sha256, sha256, updateSha256 } from "../memory/sha256";
 import { Form } from "../uri/rules";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
 import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
-import { AuditLine, Policy } from "./policy";
+import { AuditBody, AuditLine, Policy } from "./policy";
 import { Reason } from "./reason";
 
 @unmanaged
@@ -30,6 +30,8 @@ export class Findings {
   subjectAt: usize;
   subjectBytes: u32;
   hasSubjectDigest: bool;
+  /** SHA-256 of `params.arguments`, as far as they have come. */
+  argumentsHash: Sha256;
 }
 
 /** What a message is about, beside the name in its params. */
@@ -50,13 +52,18 @@ export function subjectDigestAt(findings: Findings): usize {
 
 /** Bytes of findings with what stands behind them. */
 export const FINDINGS_BYTES: u32 =
-  ((u32(offsetof<Findings>()) + 7) & ~7) + ((ARGUMENT_WALK_BYTES + 7) & ~7) + SUBJECT_ROOM + DIGEST_BYTES;
+  ((u32(offsetof<Findings>()) + 7) & ~7) +
+  ((ARGUMENT_WALK_BYTES + 7) & ~7) +
+  SUBJECT_ROOM +
+  DIGEST_BYTES +
+  SHA256_BYTES;
 
 /** Makes findings ready; they have FINDINGS_BYTES, 8-aligned. */
 export function initFindings(findings: Findings): void {
   findings.walk = changetype<ArgumentWalk>((changetype<usize>(findings) + offsetof<Findings>() + 7) & ~7);
   initArgumentWalk(findings.walk);
   findings.subjectAt = changetype<usize>(findings.walk) + ((ARGUMENT_WALK_BYTES + 7) & ~7);
+  findings.argumentsHash = changetype<Sha256>(subjectDigestAt(findings) + DIGEST_BYTES);
   resetFindings(findings);
 }
 
@@ -72,11 +79,28 @@ export function resetFindings(findings: Findings): void {
   findings.subject = Subject.None;
   findings.subjectBytes = 0;
   findings.hasSubjectDigest = false;
+  beginSha256(findings.argumentsHash);
   resetArgumentWalk(findings.walk);
 }
 
 /** Reads the next `bytes` bytes of the body at `address`. A fault is final. */
 export function readPiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {
+  const fault = judgePiece(policy, envelope, findings, address, bytes);
+  if (policy.auditArguments != AuditBody.None && envelope.argumentsFrom != NO_OFFSET) {
+    digestArguments(envelope, findings, address, bytes);
+  }
+  return fault;
+}
+
+/** Takes what the piece has of the arguments. */
+function digestArguments(envelope: Envelope, findings: Findings, address: usize, bytes: u32): void {
+  const offset = envelope.reader.chunkOffset;
+  const from = max(envelope.argumentsFrom, offset);
+  const to = min(envelope.argumentsTo, offset + bytes);
+  if (from < to) updateSha256(findings.argumentsHash, address + (from - offset), to - from);
+}
+
+function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {
   openPiece(envelope, address, bytes);
   while (true) {
     switch (walk(envelope)) {

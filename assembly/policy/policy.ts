@@ -57,6 +57,12 @@ export const enum AuditLine {
   None,
 }
 
+/** `audit.arguments`, `audit.response`: what a record has of a call's arguments and of a response's body. */
+export const enum AuditBody {
+  None,
+  Digest,
+}
+
 @unmanaged
 export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
@@ -94,7 +100,11 @@ export class Policy {
   hiddenText: HiddenText;
   /** Null when the member is absent: then nobody is asked who calls. */
   identity: Identity | null;
+  /** `metrics.tools`: how many listed tools have counters of their own. */
+  metricTools: u32;
   auditLine: AuditLine;
+  auditArguments: AuditBody;
+  auditResponse: AuditBody;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;

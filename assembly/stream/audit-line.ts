@@ -22,7 +22,7 @@ import {
 import { Mode } from "../policy/policy";
 import { infoOf, Reason } from "../policy/reason";
 import { Truth } from "../rewrite/rewriter";
-import { Decision, decisionName } from "./counters";
+import { Count, count, Decision, decisionName } from "./counters";
 import { Exchange, methodAt } from "./exchange";
 
 const record: Writer = allocateWriter(RECORD_BYTES_MAX);
@@ -30,7 +30,10 @@ const record: Writer = allocateWriter(RECORD_BYTES_MAX);
 /** Writes the record of `exchange`, which has ended, as filter state. Without random numbers there is no chain, and no record. */
 export function writeRecord(exchange: Exchange): void {
   const chain = exchange.guard.chain;
-  if (!startChain(chain)) return;
+  if (!startChain(chain)) {
+    count(Count.LostRecords, 1);
+    return;
+  }
   const endedAt = now();
   clear(record);
   writeChain(exchange, chain, endedAt);
@@ -44,7 +47,8 @@ export function writeRecord(exchange: Exchange): void {
   writeByte(record, 0x7d);
   extendChain(chain, record);
   // Refused, it is lost, and the next record tells.
-  setFilterState("mcp_audit", record.start, record.length);
+  const isTaken = setFilterState("mcp_audit", record.start, record.length);
+  count(isTaken ? Count.Records : Count.LostRecords, 1);
 }
 
 function writeChain(exchange: Exchange, chain: Chain, endedAt: u64): void {

@@ -29,6 +29,7 @@ import { initReasons } from "../policy/reason";
 import { defineCounters } from "./counters";
 import { Guard, setPolicy } from "./guard";
 import { startTicking } from "./held";
+import { defineToolCounters } from "./tool-counters";
 
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
 /** Six words: two for the one hash, four for the other. */
@@ -63,7 +64,7 @@ export function configure(guard: Guard, bytes: u32): bool {
     return false;
   }
   const digest = policyDigest(policy);
-  if (!setPolicy(guard, policy, digest) || !defineCounters()) {
+  if (!setPolicy(guard, policy, digest) || !defineCounters() || !defineToolCounters(guard, policy)) {
     setPolicy(guard, null, 0);
     return refuseConfiguration("the host refuses a metric");
   }

@@ -2,7 +2,7 @@
 // defined once per VM; all its guards count into the same ones, as all VMs of the proxy do.
 
 import { MetricKind } from "../host/abi";
-import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
+import { addToMetric, defineMetric, NO_METRIC, recordInMetric } from "../host/metric";
 import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeLiteral } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
@@ -28,16 +28,34 @@ export const enum Decision {
   Count,
 }
 
-/** Metric ids, by Decision, and by Reason. */
+/** What else is counted. */
+export const enum Count {
+  /** Elements, messages and links that were left out of responses or replaced; and elements of lists that stayed. */
+  Removed,
+  Listed,
+  /** Hidden characters that were taken out. */
+  Hidden,
+  /** Identity headers that did not count. */
+  RejectedHeaders,
+  /** Bytes of both bodies. */
+  RequestBytes,
+  ResponseBytes,
+  /** Records that were handed to the proxy, and those that it did not take. */
+  Records,
+  LostRecords,
+  Count,
+}
+
+/** Metric ids, by Decision, by Reason, and by Count. */
 const decisionIds: usize = memory.data(4 * Decision.Count, 4);
 const reasonIds: usize = memory.data(4 * Reason.Count, 4);
+const countIds: usize = memory.data(4 * Count.Count, 4);
 const name: Writer = allocateWriter(128);
-let removedId: u32 = NO_METRIC;
-let hiddenId: u32 = NO_METRIC;
-let rejectedHeadersId: u32 = NO_METRIC;
+let activeId: u32 = NO_METRIC;
+let durationId: u32 = NO_METRIC;
 let areDefined: bool = false;
 
-/** Defines the counters, unless that has been done. False when the host refuses one. */
+/** Defines the metrics, unless that has been done. False when the host refuses one. */
 export function defineCounters(): bool {
   if (areDefined) return true;
   for (let decision: u32 = 0; decision < u32(Decision.Count); decision++) {
@@ -52,36 +70,60 @@ export function defineCounters(): bool {
     writeLiteral(name, infoOf(reason).name);
     if (!define(reasonIds, reason)) return false;
   }
-  removedId = defineNamed("mcp_guard_response_removed");
-  hiddenId = defineNamed("mcp_guard_response_hidden_characters");
-  rejectedHeadersId = defineNamed("mcp_guard_identity_headers_rejected");
-  areDefined = removedId != NO_METRIC && hiddenId != NO_METRIC && rejectedHeadersId != NO_METRIC;
+  for (let count: u32 = 0; count < u32(Count.Count); count++) {
+    clear(name);
+    writeLiteral(name, countName(count));
+    if (!define(countIds, count)) return false;
+  }
+  activeId = defineNamed(MetricKind.Gauge, "mcp_guard_exchanges_active");
+  durationId = defineNamed(MetricKind.Histogram, "mcp_guard_duration_us");
+  areDefined = activeId != NO_METRIC && durationId != NO_METRIC;
   return areDefined;
 }
 
-/** Counts what was left out of one response. */
-export function countResponse(removed: u32, hidden: u32): void {
-  if (!areDefined) return;
-  if (removed != 0) addToMetric(removedId, removed);
-  if (hidden != 0) addToMetric(hiddenId, hidden);
-}
-
-/** Counts identity headers that do not count. */
-export function countRejectedHeaders(count: u32): void {
-  if (areDefined) addToMetric(rejectedHeadersId, count);
-}
-
-function defineNamed(text: Literal): u32 {
+function defineNamed(kind: MetricKind, text: Literal): u32 {
   clear(name);
   writeLiteral(name, text);
-  return defineMetric(MetricKind.Counter, name);
+  return defineMetric(kind, name);
 }
 
-/** Counts one exchange. A verdict has been given by now, and a counter that the host refuses does not change it. */
-export function countExchange(decision: Decision, reason: Reason): void {
+/** Adds `amount` to a counter; the host refuses 0. */
+export function count(counter: Count, amount: u64): void {
+  if (areDefined && amount != 0) addToMetric(idAt(countIds, counter), amount);
+}
+
+/** Counts an exchange as under way, or not any more. */
+export function countActive(change: i64): void {
+  if (areDefined) addToMetric(activeId, change);
+}
+
+/** Counts one exchange that has ended. A verdict has been given by now, and a counter that the host refuses does not change it. */
+export function countExchange(decision: Decision, reason: Reason, microseconds: u64): void {
   if (!areDefined) return;
   addToMetric(idAt(decisionIds, decision), 1);
   if (reason != Reason.None) addToMetric(idAt(reasonIds, reason), 1);
+  recordInMetric(durationId, microseconds);
+}
+
+function countName(counter: Count): Literal {
+  switch (counter) {
+    case Count.Removed:
+      return "mcp_guard_response_removed";
+    case Count.Listed:
+      return "mcp_guard_response_listed";
+    case Count.Hidden:
+      return "mcp_guard_response_hidden_characters";
+    case Count.RejectedHeaders:
+      return "mcp_guard_identity_headers_rejected";
+    case Count.RequestBytes:
+      return "mcp_guard_request_bytes";
+    case Count.ResponseBytes:
+      return "mcp_guard_response_bytes";
+    case Count.Records:
+      return "mcp_guard_audit_records";
+    default:
+      return "mcp_guard_audit_records_lost";
+  }
 }
 
 /** The public name of a decision. */

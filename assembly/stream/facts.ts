@@ -18,11 +18,13 @@ import {
   workloadBytes,
 } from "../identity/principal";
 import { NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
+import { NO_OFFSET } from "../mcp/envelope";
 import { isModern, Kind, Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
+import { endSha256 } from "../memory/sha256";
 import { allocateWriter, clear, Writer, writeByte } from "../memory/writer";
 import { Findings, Subject, subjectDigestAt } from "../policy/findings";
-import { AuditLine, Policy } from "../policy/policy";
+import { AuditBody, AuditLine, Policy } from "../policy/policy";
 import { writeNormal } from "../uri/normal";
 import { Exchange } from "./exchange";
 import {
@@ -35,6 +37,8 @@ import {
   traceAt,
   traceBytes,
 } from "./head";
+import { Inspection } from "./inspection";
+import { Rewriting } from "./rewriting";
 
 const facts: Writer = allocateWriter(RECORD_BYTES_MAX);
 const normalAt: usize = memory.data(RECORD_URI_MAX, 4);
@@ -89,7 +93,9 @@ export function noteIdentity(exchange: Exchange): void {
 }
 
 /** Notes the message as far as it has been read. */
-export function noteMessage(exchange: Exchange, message: Message, findings: Findings): void {
+export function noteMessage(exchange: Exchange, policy: Policy, inspection: Inspection): void {
+  const message = inspection.message;
+  const findings = inspection.findings;
   clear(facts);
   if (message.methodKind == Kind.Good) {
     writeText(facts, "mcp.method.name", message.methodAt, message.methodBytes, RECORD_TEXT_MAX);
@@ -101,9 +107,21 @@ export function noteMessage(exchange: Exchange, message: Message, findings: Find
   if (message.idKind == Kind.Good) noteId(message);
   if (message.methodKind == Kind.Good && message.nameKind == Kind.Good) noteName(message);
   noteSubject(findings);
+  if (policy.auditArguments != AuditBody.None && inspection.envelope.argumentsTo != NO_OFFSET) {
+    writeDigest(facts, "mcp_guard.arguments.sha256", endSha256(findings.argumentsHash));
+  }
   if (message.traceBytes != 0) {
     writeTrace(facts, "mcp_guard.meta.trace_id", "mcp_guard.meta.span_id", message.traceAt, message.traceBytes);
   }
+  keep(exchange);
+}
+
+/** Notes what the response was, as far as it has come. */
+export function noteResponse(exchange: Exchange, rewriting: Rewriting): void {
+  const hash = rewriting.hash;
+  if (hash === null || !leavesRecord(exchange.guard.policy)) return;
+  clear(facts);
+  writeDigest(facts, "mcp_guard.response.sha256", endSha256(hash));
   keep(exchange);
 }
 

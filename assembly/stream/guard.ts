@@ -34,6 +34,8 @@ export class Guard {
   /** Inspections that nobody uses, and rewriters. */
   spare: Inspection | null;
   spareRewriter: Rewriter | null;
+  /** Addresses of the counters of its tools, by their slot in the policy's set; 0 when none are counted. */
+  toolCounters: usize;
   /** Of its records. */
   chain: Chain;
   /** The gauge of its policy, NO_METRIC until configured, and whether the guard is counted in it. */
@@ -108,6 +110,8 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
   }
   guard.spareRewriter = null;
   guard.generation++;
+  if (guard.toolCounters != 0) heap.free(guard.toolCounters);
+  guard.toolCounters = 0;
   const old = guard.policy;
   if (old !== null) freePolicy(old);
   guard.policy = policy;

@@ -1,5 +1,6 @@
 // Contexts as they come and go: a root context is a guard, a stream context is an exchange.
 
+import { countActive } from "./counters";
 import { createExchange, deleteExchange, Exchange, exchangeOf } from "./exchange";
 import { createGuard, deleteGuard, guardOf } from "./guard";
 import { letGo } from "./held";
@@ -14,7 +15,7 @@ export function createContext(contextId: u32, parentId: u32): void {
   }
   const guard = guardOf(parentId);
   // Without a record every callback of the stream refuses.
-  if (guard !== null) createExchange(contextId, guard);
+  if (guard !== null && createExchange(contextId, guard) !== null) countActive(1);
 }
 
 /** `proxy_on_delete`: the last callback of a context. */
@@ -25,6 +26,7 @@ export function deleteContext(contextId: u32): void {
     endReading(exchange);
     endResponse(exchange);
     deleteExchange(exchange);
+    countActive(-1);
     return;
   }
   const guard = guardOf(contextId);

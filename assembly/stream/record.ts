@@ -7,11 +7,12 @@ import { Literal } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeEscaped, writeLiteral, writeNumber } from "../memory/writer";
 import { infoOf, Reason } from "../policy/reason";
 import { writeRecord } from "./audit-line";
-import { countExchange, countResponse, Decision, decisionName } from "./counters";
+import { Count, count, countExchange, Decision, decisionName } from "./counters";
 import { Exchange, methodAt, nameAt } from "./exchange";
 import { leavesRecord } from "./facts";
 import { settle } from "./request";
 import { endResponse } from "./response";
+import { countTool } from "./tool-counters";
 
 /** Every byte of a name can take six characters when it is escaped. */
 const value: Writer = allocateWriter(NAME_BYTES_MAX * 6);
@@ -24,8 +25,13 @@ export function recordExchange(exchange: Exchange): void {
     exchange.reason = exchange.responseFault;
     exchange.decision = Decision.WouldRefuse;
   }
-  countResponse(exchange.removed, exchange.hidden);
-  countExchange(exchange.decision, exchange.reason);
+  count(Count.Removed, exchange.removed);
+  count(Count.Listed, exchange.listed);
+  count(Count.Hidden, exchange.hidden);
+  count(Count.RequestBytes, exchange.requestSize);
+  count(Count.ResponseBytes, exchange.responseSize);
+  countExchange(exchange.decision, exchange.reason, exchange.guardTime / 1000);
+  countTool(exchange);
   setText("mcp_decision", decisionName(exchange.decision));
   if (exchange.reason != Reason.None) setText("mcp_reason", infoOf(exchange.reason).name);
   if (exchange.methodBytes != 0) setEscaped("mcp_method", methodAt(exchange), exchange.methodBytes);

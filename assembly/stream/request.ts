@@ -20,7 +20,7 @@ import { readPiece } from "../policy/findings";
 import { Identity } from "../policy/identity";
 import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
-import { countRejectedHeaders, Decision } from "./counters";
+import { Count, count, Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { leavesRecord, noteHead, noteIdentity, noteMessage } from "./facts";
 import {
@@ -95,7 +95,7 @@ function identify(exchange: Exchange, policy: Policy, identity: Identity): Reaso
   findPrincipal(identity);
   exchange.hasHuman = isHuman();
   if (leavesRecord(policy)) noteIdentity(exchange);
-  if (rejectedHeaders != 0) countRejectedHeaders(rejectedHeaders);
+  count(Count.RejectedHeaders, rejectedHeaders);
   const isLeft = isHeaderTrusted || headerCount == 0 || policy.mode == Mode.Monitor;
   if (!isLeft && !removeIdentityHeader(identity)) return Reason.Internal;
   return isConflict ? Reason.IdentityConflict : Reason.None;
@@ -266,7 +266,7 @@ function noteRequestId(exchange: Exchange): void {
 /** Keeps what is known of the message: method and name for the refusal and the access log, the rest for the record. */
 function noteInspection(exchange: Exchange, policy: Policy, inspection: Inspection): void {
   const message = inspection.message;
-  if (leavesRecord(policy)) noteMessage(exchange, message, inspection.findings);
+  if (leavesRecord(policy)) noteMessage(exchange, policy, inspection);
   if (message.methodKind == Kind.Good) {
     exchange.methodBytes = min(message.methodBytes, METHOD_BYTES_MAX);
     memory.copy(methodAt(exchange), message.methodAt, exchange.methodBytes);

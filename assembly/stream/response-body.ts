@@ -9,6 +9,7 @@ import { landedAt } from "../host/landing";
 import { PIECE_BYTES } from "../limits";
 import { appendBytes, Buffer, freeBuffer } from "../memory/buffer";
 import { equalBytes } from "../memory/bytes";
+import { updateSha256 } from "../memory/sha256";
 import { Policy } from "../policy/policy";
 import { keepWire, leadHeld, Rewriting, rewritePiece } from "./rewriting";
 
@@ -19,6 +20,8 @@ export function readBody(rewriting: Rewriting, policy: Policy, bytes: u32): bool
   while (start < bytes) {
     const piece = min(bytes - start, PIECE_BYTES);
     if (!readBuffer(BufferId.ResponseBody, start, piece)) return false;
+    const hash = rewriting.hash;
+    if (hash !== null) updateSha256(hash, landedAt(), piece);
     rewritePiece(rewriting, policy, landedAt(), piece);
     if (rewriting.unchanged == start && isAsItCame(rewriting.wire, piece)) {
       // The host has them.

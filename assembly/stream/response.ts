@@ -7,6 +7,7 @@ import { Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
+import { noteResponse } from "./facts";
 import { refuse } from "./refuse";
 import { readBody, writeBody } from "./response-body";
 import {
@@ -128,6 +129,7 @@ export function endResponse(exchange: Exchange): void {
   exchange.hasErrorCode = rewriting.hasErrorCode;
   exchange.errorCode = rewriting.errorCode;
   exchange.isError = rewriting.isError;
+  noteResponse(exchange, rewriting);
   freeRewriting(rewriting);
 }
 
@@ -167,7 +169,7 @@ function beginResponse(exchange: Exchange, policy: Policy): Reason {
   if (isResponseEncoded) return Reason.ResponseEncoded;
   if (!isWatched && !removeUntrue()) return Reason.Internal;
   const isEvents = responseMedia == Media.EventStream;
-  const rewriting = createRewriting(exchange.guard, isEvents, exchange.isGet, exchange.completesPrompt);
+  const rewriting = createRewriting(exchange.guard, policy, isEvents, exchange.isGet, exchange.completesPrompt);
   rewriting.isWatched = isWatched;
   exchange.rewriting = rewriting;
   return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;

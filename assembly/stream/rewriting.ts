@@ -4,7 +4,8 @@
 import { JSON_TEXT_BYTES_MAX } from "../limits";
 import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer, ownBytes } from "../memory/buffer";
 import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
-import { Policy } from "../policy/policy";
+import { beginSha256, SHA256_BYTES, Sha256 } from "../memory/sha256";
+import { AuditBody, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { writeError } from "../rewrite/error-message";
 import { canLead, moveReady, readyBytes, takeReady } from "../rewrite/hold";
@@ -61,6 +62,8 @@ export class Rewriting {
   hasErrorCode: bool;
   errorCode: i64;
   isError: Truth;
+  /** SHA-256 of the body as it came; null when the policy does not ask for it. */
+  hash: Sha256 | null;
   /** Why the stream must be cut; None while it must not. */
   cut: Reason;
   /** JSON bodies: a text was not acceptable, and nothing follows it. */
@@ -80,12 +83,20 @@ export class Rewriting {
 }
 
 /** A rewriting for the policy of `guard`. Freed with `freeRewriting`. */
-export function createRewriting(guard: Guard, isEvents: bool, isGet: bool, completesPrompt: bool): Rewriting {
+export function createRewriting(
+  guard: Guard,
+  policy: Policy,
+  isEvents: bool,
+  isGet: bool,
+  completesPrompt: bool,
+): Rewriting {
   const head = (u32(offsetof<Rewriting>()) + 7) & ~7;
   const buffer = (u32(offsetof<Buffer>()) + 7) & ~7;
   const events = isEvents ? (u32(offsetof<EventReader>()) + 7) & ~7 : 0;
   const block = isEvents ? (EVENT_BLOCK_BYTES + 7) & ~7 : 0;
-  const bytes = head + 2 * buffer + events + block + (isEvents && isGet ? ENDPOINT_ROOM : 0);
+  const endpoint = isEvents && isGet ? ENDPOINT_ROOM : 0;
+  const isDigested = policy.auditResponse != AuditBody.None;
+  const bytes = head + 2 * buffer + events + block + endpoint + (isDigested ? SHA256_BYTES : 0);
   const at = heap.alloc(bytes);
   memory.fill(at, 0, head + 2 * buffer + events);
   const rewriting = changetype<Rewriting>(at);
@@ -103,6 +114,10 @@ export function createRewriting(guard: Guard, isEvents: bool, isGet: bool, compl
     rewriting.events = changetype<EventReader>(eventsAt);
     initEventReader(rewriting.events, eventsAt + events);
     rewriting.endpoint = eventsAt + events + block;
+  }
+  if (isDigested) {
+    rewriting.hash = changetype<Sha256>(at + (bytes - SHA256_BYTES));
+    beginSha256(changetype<Sha256>(at + (bytes - SHA256_BYTES)));
   }
   return rewriting;
 }

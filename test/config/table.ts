@@ -26,7 +26,7 @@ const NEVER_SENT = "no browser, no client and no URI has it, so that the entry i
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
 const LIMIT_MEMBERS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
@@ -109,7 +109,8 @@ const STANDARD: ConfigurationRow[] = [
         header: { name: "User-Identity", trusted_gateways: ["spiffe://cluster.local/ns/gateway/sa/ai-gateway"] },
         require_human: true,
       },
-      audit: { line: "none" },
+      metrics: { tools: 10 },
+      audit: { line: "none", arguments: "digest", response: "digest" },
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -1741,6 +1742,15 @@ const AUDIT: ConfigurationRow[] = [
   good("an audit of defaults", withMembers({ audit: {} })),
   good("a record for each exchange", withMembers({ audit: { line: "json" } })),
   good("no records", withMembers({ audit: { line: "none" } })),
+  ...["arguments", "response"].flatMap((member) => [
+    good(`a digest for audit.${member}`, withMembers({ audit: { [member]: "digest" } })),
+    good(`nothing for audit.${member}`, withMembers({ audit: { [member]: "none" } })),
+    bad(
+      `another word for audit.${member}`,
+      withMembers({ audit: { [member]: "all" } }),
+      `audit.${member}: found the string "all", expected one of none digest`,
+    ),
+  ]),
   bad(
     "another word for audit.line",
     withMembers({ audit: { line: "off" } }),
@@ -1749,19 +1759,44 @@ const AUDIT: ConfigurationRow[] = [
   bad(
     "an unknown member of audit",
     withMembers({ audit: { lines: "json" } }),
-    'audit: found the unknown member "lines", expected one of line; did you mean "line"?',
+    'audit: found the unknown member "lines", expected one of line arguments response; did you mean "line"?',
   ),
   bad(
     "a word for audit",
     withMembers({ audit: "json" }),
-    'audit: found the string "json", expected an object with line',
+    'audit: found the string "json", expected an object with line, arguments and response',
   ),
-  bad("null for audit", withMembers({ audit: null }), "audit: found null, expected an object with line"),
+  bad(
+    "null for audit",
+    withMembers({ audit: null }),
+    "audit: found null, expected an object with line, arguments and response",
+  ),
   bad(
     "null for audit.line",
     withMembers({ audit: { line: null } }),
     "audit.line: found null, expected one of json none",
   ),
+];
+
+const METRICS: ConfigurationRow[] = [
+  ...[0, 1, 100, 1024].map((tools) => good(`counters for ${tools} tools`, withMembers({ metrics: { tools } }))),
+  good("metrics of defaults", withMembers({ metrics: {} })),
+  bad(
+    "counters for 1025 tools",
+    withMembers({ metrics: { tools: 1025 } }),
+    "metrics.tools: found the number 1025, expected a whole number from 0 to 1024",
+  ),
+  bad(
+    "counters for -1 tools",
+    withMembers({ metrics: { tools: -1 } }),
+    "metrics.tools: found the number -1, expected a whole number from 0 to 1024",
+  ),
+  bad(
+    "an unknown member of metrics",
+    withMembers({ metrics: { tool: 1 } }),
+    'metrics: found the unknown member "tool", expected one of tools; did you mean "tools"?',
+  ),
+  bad("null for metrics", withMembers({ metrics: null }), "metrics: found null, expected an object with tools"),
 ];
 
 /** Each byte as it stands in a log line. */
@@ -1782,5 +1817,6 @@ export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...RESPONSE_URIS,
   ...IDENTITY,
   ...AUDIT,
+  ...METRICS,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

@@ -20,10 +20,9 @@ test("every metric of the filter is described, and no other", () => {
   const reasons = [...REASONS.matchAll(/^### `(\w+)`$/gm)].map((match) => `mcp_guard_reason_${match[1]}`);
   const names = started('{"tool_allowlist":[]}').metrics.names();
   const fixed = names.filter((name) => !name.startsWith("mcp_guard_info.policy."));
-  const others = [...METRICS.matchAll(/^\| `(mcp_guard_(?:identity|response)_\w+)` \| counter \|/gm)].map(
-    (match) => match[1] ?? "",
-  );
-  expect(others.length).toBe(3);
+  const rows = [...METRICS.matchAll(/^\| ((?:`mcp_guard_\w+`(?:, )?)+) \| (?:counter|gauge|histogram) \|/gm)];
+  const others = rows.flatMap((row) => [...(row[1] ?? "").matchAll(/`(\w+)`/g)].map((match) => match[1] ?? ""));
+  expect(others.length).toBe(10);
   expect(fixed.sort()).toEqual([...decisions, ...reasons, ...others].sort());
   expect(names.length - fixed.length).toBe(1);
 });

@@ -846,6 +846,87 @@ describe("hostile texts", () => {
   });
 });
 
+describe("digests", () => {
+  const { plugin } = startGuard({ ...POLICY, audit: { arguments: "digest", response: "digest" } });
+  const PARAMS = [
+    ['"name":"safe","arguments":', ' {"a":[{"arguments":{}}],"b":"}"} ', ',"task":null'],
+    ['"arguments":', "{}", ',"name":"safe"'],
+    [
+      '"_meta":{"arguments":{"x":1}},"arguments":',
+      '{"\u00fc":{"deep":[[[{}]]]}}',
+      ',"name":"safe","ref":{"arguments":{}}',
+    ],
+    ['"name":"safe","arguments":', `{"long":"${"x".repeat(300_000)}"}`, ""],
+  ] as const;
+
+  test.each(PARAMS)("of arguments behind %s", (before, text, after) => {
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${before}${text}${after}}}`;
+    const cuts =
+      body.length < 1000 ? Array.from({ length: body.length - 1 }, (_, index) => [index + 1]) : [[], [150_000]];
+    for (const where of [[], ...cuts, Array.from({ length: 40 }, (_, index) => index + 20)]) {
+      const record = recordOf(exchange(plugin, { body, cuts: where }));
+      expect(record["mcp_guard.decision"]).toBe(after.includes("task") ? "refuse" : "allow");
+      expect(record["mcp_guard.arguments.sha256"]).toBe(sha256(text.trim()));
+    }
+  });
+
+  test("of arguments into which rules look are the same", () => {
+    const rules = [{ tool: "safe", pointer: "/a/0/b", rule: "path" }];
+    const { plugin: looking } = startGuard({ ...POLICY, argument_rules: rules, audit: { arguments: "digest" } });
+    const text = '{"a":[{"b":"x"}],"c":{"d":[1,2]}}';
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${text},"x":{}}}`;
+    for (let cut = 1; cut < body.length; cut++) {
+      const record = recordOf(exchange(looking, { body, cuts: [cut] }));
+      expect(record["mcp_guard.arguments.sha256"]).toBe(sha256(text));
+    }
+  });
+
+  test("are not there for arguments that are missing, of another type, or cut", () => {
+    for (const params of ['{"name":"safe"}', '{"name":"safe","arguments":[1]}', '{"name":"safe","arguments":{"a":']) {
+      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}`;
+      const whole = params.endsWith("}") ? `${body}}` : body;
+      expect(recordOf(exchange(plugin, { body: whole }))).not.toHaveProperty("mcp_guard.arguments.sha256");
+    }
+    const without = startGuard(POLICY).plugin;
+    expect(
+      recordOf(exchange(without, { body: message("tools/call", { name: "safe", arguments: {} }) })),
+    ).not.toHaveProperty("mcp_guard.arguments.sha256");
+  });
+
+  test("one request's arguments are not in the next one's", () => {
+    const call = (text: object) => message("tools/call", { name: "safe", arguments: text });
+    for (const value of [{ a: 1 }, {}, { a: 1 }]) {
+      const record = recordOf(exchange(plugin, { body: call(value) }));
+      expect(record["mcp_guard.arguments.sha256"]).toBe(sha256(JSON.stringify(value)));
+    }
+  });
+
+  test("of a response are of what the server sent", () => {
+    const tools = ["safe", "evil"].map((name) => ({ name }));
+    const text = JSON.stringify({ jsonrpc: "2.0", id: 1, result: { tools } });
+    for (const cut of [0, 1, 30, text.length - 1]) {
+      const stream = send(plugin, { body: message("tools/list") });
+      stream.responseHeaders(HEAD, false);
+      if (cut !== 0) stream.responseBody(text.slice(0, cut), false);
+      stream.responseBody(text.slice(cut), true);
+      expect(stream.downstream.body().toString()).not.toContain("evil");
+      expect(recordOf(stream)["mcp_guard.response.sha256"]).toBe(sha256(text));
+    }
+    const events = send(plugin, { body: message("tools/list") });
+    events.responseHeaders(EVENTS, false);
+    events.responseBody(`data: ${text}\n\n`, false);
+    events.clientGone();
+    expect(recordOf(events)["mcp_guard.response.sha256"]).toBe(sha256(`data: ${text}\n\n`));
+  });
+
+  test("of a response are not there when none was read", () => {
+    const silent = send(plugin, { body: message("ping") });
+    silent.clientGone();
+    expect(recordOf(silent)).not.toHaveProperty("mcp_guard.response.sha256");
+    expect(recordOf(exchange(plugin, { body: toolCall("evil") }))).not.toHaveProperty("mcp_guard.response.sha256");
+  });
+});
+
 describe("secrets", () => {
   const CANARY = "c4n4ry";
   const HEADERS: HeaderPair[] = [

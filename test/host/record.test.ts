@@ -2,7 +2,7 @@
 // and its reason are always there, and no byte of the network breaks a line, a column or a terminal.
 
 import { describe, expect, test } from "vitest";
-import { type Delivery, JSON_HEADERS, open, post, send, startGuard, toolCall } from "./guard.ts";
+import { addPlugin, type Delivery, JSON_HEADERS, open, post, send, startGuard, toolCall } from "./guard.ts";
 
 const POLICY = {
   audit: { line: "none" },
@@ -74,24 +74,72 @@ describe("filter state", () => {
 });
 
 describe("counters", () => {
-  test("count each exchange once, by decision and by reason", () => {
-    const { vm, plugin } = startGuard(POLICY);
-    for (let index = 0; index < 3; index++) post(plugin, { body: toolCall("safe") });
-    for (let index = 0; index < 2; index++) post(plugin, { body: toolCall("evil") });
-    post(plugin, { method: "GET", headers: [], end: "headers" });
-    post(plugin, { body: "{" });
-    const counted = vm.metrics.names().flatMap((name) => {
-      const value = vm.metrics.value(name);
-      return value ? [[name.replace(/\.[0-9a-f]{16}$/, ""), Number(value)]] : [];
+  /** What has been counted, without what only takes time. */
+  const countedIn = (metrics: ReturnType<typeof startGuard>["vm"]["metrics"]) => {
+    const counted = metrics.names().flatMap((name) => {
+      const value = metrics.value(name);
+      return value && name !== "mcp_guard_duration_us" ? [[name.replace(/\.[0-9a-f]{16}$/, ""), Number(value)]] : [];
     });
-    expect(Object.fromEntries(counted)).toEqual({
+    return Object.fromEntries(counted) as Record<string, number>;
+  };
+
+  test("count each exchange once, by decision and by reason, with its bytes", () => {
+    const { vm, plugin } = startGuard({ ...POLICY, metrics: { tools: 0 } });
+    const bodies = [...Array<string>(3).fill(toolCall("safe")), ...Array<string>(2).fill(toolCall("evil")), "{"];
+    const streams = bodies.map((body) => {
+      post(plugin, { body });
+      return Buffer.byteLength(body);
+    });
+    post(plugin, { method: "GET", headers: [], end: "headers" });
+    const counted = countedIn(vm.metrics);
+    expect(counted).toMatchObject({
       mcp_guard_decision_allow: 3,
       mcp_guard_decision_refuse: 3,
       mcp_guard_decision_pass: 1,
       mcp_guard_reason_tool_not_listed: 2,
       mcp_guard_reason_json_incomplete: 1,
       "mcp_guard_info.policy": 1,
+      mcp_guard_request_bytes: streams.reduce((sum, bytes) => sum + bytes, 0),
     });
+    expect(counted.mcp_guard_response_bytes).toBeGreaterThan(4 * 36);
+    expect(Object.keys(counted)).toHaveLength(8);
+  });
+
+  test("count elements of lists, and records", () => {
+    const { vm, plugin } = startGuard({ tool_allowlist: ["safe", "other"] });
+    const stream = send(plugin, { body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' });
+    const tools = ["safe", "other", "evil"].map((name) => ({ name, description: "\u200b" }));
+    stream.responseHeaders({ ":status": "200", "content-type": "application/json" }, false);
+    stream.responseBody(JSON.stringify({ jsonrpc: "2.0", id: 1, result: { tools } }), true);
+    vm.failAll("proxy_set_property", 2);
+    post(plugin, { body: toolCall("safe") });
+    expect(countedIn(vm.metrics)).toMatchObject({
+      mcp_guard_response_listed: 2,
+      mcp_guard_response_removed: 1,
+      mcp_guard_response_hidden_characters: 2,
+      mcp_guard_audit_records: 1,
+      mcp_guard_audit_records_lost: 1,
+    });
+  });
+
+  test("tell how many exchanges are under way", () => {
+    const { vm, plugin } = startGuard(POLICY);
+    const streams = [1, 2, 3].map(() => open(plugin));
+    expect(vm.metrics.value("mcp_guard_exchanges_active")).toBe(3n);
+    for (const stream of streams) stream.clientGone();
+    expect(vm.metrics.value("mcp_guard_exchanges_active")).toBe(0n);
+  });
+
+  test("record how long the guard has worked", () => {
+    let at = 0n;
+    const { vm, plugin } = startGuard(POLICY, {
+      now: () => {
+        at += 3_000n;
+        return at;
+      },
+    });
+    post(plugin, { body: toolCall("safe") });
+    expect(vm.metrics.samples("mcp_guard_duration_us")).toEqual([15n]);
   });
 
   test("all exist from the start, and no request defines one", () => {
@@ -102,6 +150,95 @@ describe("counters", () => {
     expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(56);
     for (let index = 0; index < 100; index++) post(plugin, { body: toolCall(index % 2 === 0 ? "safe" : "evil") });
     expect([vm.metrics.definitions, vm.metrics.names()]).toEqual([definitions, names]);
+  });
+});
+
+describe("counters of tools", () => {
+  const toolsIn = (vm: ReturnType<typeof startGuard>["vm"]) =>
+    Object.fromEntries(
+      vm.metrics
+        .names()
+        .filter((name) => name.startsWith("mcp_guard_tool_"))
+        .map((name) => [name.replace("mcp_guard_tool_", ""), Number(vm.metrics.value(name))]),
+    );
+
+  test("count calls of listed tools by what became of them", () => {
+    const rules = [{ tool: "a", pointer: "/p", rule: "path" }];
+    const { vm, plugin } = startGuard({
+      tool_allowlist: ["a", "delete_b"],
+      prompt_allowlist: ["a"],
+      argument_rules: rules,
+    });
+    const call = (name: string, toolArguments = {}) =>
+      post(plugin, {
+        body: JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "tools/call",
+          params: { name, arguments: toolArguments },
+        }),
+      });
+    call("a");
+    call("a", { p: "x" });
+    call("a", { p: "../x" });
+    call("delete_b");
+    call("evil");
+    post(plugin, { body: '{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"a"}}' });
+    post(plugin, { body: '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"a"}}' });
+    expect(toolsIn(vm)).toEqual({ "allowed.a": 2, "refused.a": 2, "allowed.delete_b": 0, "refused.delete_b": 1 });
+  });
+
+  test("count what would have been refused, and not what nobody could judge", () => {
+    const { vm, plugin } = startGuard({ tool_allowlist: ["delete_b"], mode: "monitor" });
+    post(plugin, { body: toolCall("delete_b") });
+    open(plugin).clientGone();
+    expect(toolsIn(vm)).toEqual({ "allowed.delete_b": 0, "refused.delete_b": 1 });
+  });
+
+  test("are as many as the policy says, in the order of its list", () => {
+    const names = Array.from({ length: 300 }, (_, index) => `tool_${index}`);
+    const definedFor = (policy: object) => Object.keys(toolsIn(startGuard({ tool_allowlist: names, ...policy }).vm));
+    expect(definedFor({})).toHaveLength(200);
+    expect(definedFor({ metrics: { tools: 0 } })).toEqual([]);
+    expect(definedFor({ metrics: { tools: 2 } }).sort()).toEqual([
+      "allowed.tool_0",
+      "allowed.tool_1",
+      "refused.tool_0",
+      "refused.tool_1",
+    ]);
+    expect(definedFor({ metrics: { tools: 1024 } })).toHaveLength(600);
+  });
+
+  test("have names that Prometheus knows, and no two tools share one", () => {
+    const names = ["a.b", "a_b", "a-b", "a b", "\u00e4", "\n", "x".repeat(256), `${"\u00fc".repeat(128)}`, "A_b"];
+    const { vm } = startGuard({ tool_allowlist: names });
+    const defined = Object.keys(toolsIn(vm)).filter((name) => name.startsWith("allowed."));
+    expect(new Set(defined).size).toBe(names.length);
+    for (const name of defined) expect(name).toMatch(/^allowed\.[A-Za-z0-9_]+$/);
+    expect(defined).toContain("allowed.a_b");
+  });
+
+  test("are defined once per VM, however often a configuration comes", () => {
+    const policy = { tool_allowlist: ["a", "b"] };
+    const { vm, plugin } = startGuard(policy);
+    const { definitions } = vm.metrics;
+    for (let round = 0; round < 5; round++) addPlugin(vm, policy).stop();
+    expect(vm.metrics.definitions).toBe(definitions + 5);
+    const other = addPlugin(vm, { tool_allowlist: ["b", "c"] });
+    post(other, { body: toolCall("b") });
+    post(plugin, { body: toolCall("b") });
+    expect(toolsIn(vm)).toMatchObject({ "allowed.b": 2, "allowed.c": 0 });
+  });
+
+  test("that the proxy refuses refuse the configuration", () => {
+    const { vm } = startGuard({ tool_allowlist: [] });
+    // The gauge of the policy comes first.
+    vm.failNext("proxy_define_metric", 2, { after: 2 });
+    const plugin = vm.startPlugin('{"tool_allowlist":["a"]}');
+    expect([plugin.accepted, vm.logs.at(-1)?.message]).toEqual([
+      false,
+      "mcp-guard: configuration refused: the host refuses a metric",
+    ]);
   });
 });
 
