@@ -6,6 +6,7 @@ import "./host/abort";
 
 import { Action } from "./host/abi";
 import { allocateForHost } from "./host/landing";
+import { onCollectorAnswer } from "./stream/collector";
 import { configure, startVm } from "./stream/configure";
 import { exchangeOf } from "./stream/exchange";
 import { guardOf } from "./stream/guard";
@@ -77,6 +78,17 @@ export function proxy_on_response_body(contextId: u32, bytes: u32, endOfStream: 
 export function proxy_on_response_trailers(contextId: u32, _count: u32): u32 {
   const exchange = exchangeOf(contextId);
   return exchange !== null ? timedResponseTrailers(exchange) : Action.Continue;
+}
+
+export function proxy_on_http_call_response(
+  rootId: u32,
+  token: u32,
+  _headers: u32,
+  bodyBytes: u32,
+  _trailers: u32,
+): void {
+  const guard = guardOf(rootId);
+  if (guard !== null) onCollectorAnswer(guard, token, bodyBytes);
 }
 
 export function proxy_on_log(contextId: u32): void {

@@ -116,6 +116,39 @@ export const RECORD_URI_MAX: u32 = 1024;
 /** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
 export const SURPLUS_EXCHANGES_MAX: u32 = 4096;
 
+// --- The collector (configuration member `audit.otlp`) ---
+
+/** Bytes of the name of a cluster; Istio's have some hundred. Over it: refused. */
+export const CLUSTER_BYTES_MAX: u32 = 512;
+
+/** Bytes of `authority` and of `path`. Over it: refused. */
+export const COLLECTOR_TEXT_BYTES_MAX: u32 = 256;
+
+/** Milliseconds that a collector has to answer. At it: the batch is sent again later, and calls that wait for it are refused. */
+export const COLLECTOR_TIMEOUT_MS_DEFAULT: u32 = 5_000;
+export const COLLECTOR_TIMEOUT_MS_MIN: u32 = 100;
+export const COLLECTOR_TIMEOUT_MS_MAX: u32 = 60_000;
+
+/** Milliseconds that a record waits for others, unless a call waits for it. */
+export const FLUSH_MS_DEFAULT: u32 = 1_000;
+export const FLUSH_MS_MIN: u32 = 100;
+export const FLUSH_MS_MAX: u32 = 10_000;
+
+/** Bytes of records that wait for the collector, for each guard and worker: some 700 exchanges. Over it: they are dropped and counted. */
+export const QUEUE_BYTES_DEFAULT: u32 = 1 << 20;
+export const QUEUE_BYTES_MIN: u32 = 64 << 10;
+export const QUEUE_BYTES_MAX: u32 = 64 << 20;
+
+/** Bytes of records in one batch. Collectors take some megabytes; a batch that is lost is sent as a whole again. */
+export const BATCH_BYTES: u32 = 256 << 10;
+
+/** Milliseconds until a batch that failed is sent again, doubled with each failure up to so many times. */
+export const RETRY_MS: u32 = 1_000;
+export const RETRY_DOUBLINGS: u32 = 6;
+
+/** Bytes of a collector's answer that are looked at. */
+export const ANSWER_BYTES_MAX: u32 = 4096;
+
 // --- Metrics (configuration member `metrics`) ---
 
 /** Listed tools that have counters of their own. Each takes some 300 bytes of the proxy for ever. The others are not counted by name. */

@@ -168,10 +168,12 @@ describe("the filter's dialect", () => {
     const allocations = codeWith(HOT, /heap\.alloc/);
     const places = [
       "audit/chain.ts",
+      "audit/queue.ts",
       "json/members.ts",
       "json/reader.ts",
       "mcp/mirror.ts",
       "policy/argument-rule.ts",
+      "policy/collector.ts",
       "policy/identity.ts",
       "policy/name-set.ts",
       "policy/policy.ts",

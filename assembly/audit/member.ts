@@ -25,6 +25,12 @@ export function writeString(writer: Writer, address: usize, bytes: u32, room: u3
   writeByte(writer, 0x22);
 }
 
+/** A JSON-RPC id as it stands in a message, a string without its quotes. It has a byte, and a string two. */
+export function writeId(writer: Writer, name: Literal, address: usize, bytes: u32, room: u32): void {
+  const quote: u32 = u32(load<u8>(address)) == 0x22 ? 1 : 0; // SAFETY: bytes is not 0.
+  writeText(writer, name, address + quote, bytes - 2 * quote, room);
+}
+
 /** ASCII that needs no escapes: digits, words of ours. */
 export function writeAscii(writer: Writer, name: Literal, address: usize, bytes: u32): void {
   writeName(writer, name);

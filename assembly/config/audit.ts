@@ -1,27 +1,158 @@
-// `audit`: what is left behind of each exchange.
+// `audit`: what is left behind of each exchange, and where it goes.
 
 import { JsonReader, Token } from "../json/reader";
-import { Policy } from "../policy/policy";
-import { enterMember, leavePath, unknownMember } from "./problem";
-import { readStart, readToken, readWord, wordIndex } from "./values";
+import {
+  CLUSTER_BYTES_MAX,
+  COLLECTOR_TEXT_BYTES_MAX,
+  COLLECTOR_TIMEOUT_MS_DEFAULT,
+  COLLECTOR_TIMEOUT_MS_MAX,
+  COLLECTOR_TIMEOUT_MS_MIN,
+  FLUSH_MS_DEFAULT,
+  FLUSH_MS_MAX,
+  FLUSH_MS_MIN,
+  QUEUE_BYTES_DEFAULT,
+  QUEUE_BYTES_MAX,
+  QUEUE_BYTES_MIN,
+} from "../limits";
+import { Literal } from "../memory/bytes";
+import { createCollector } from "../policy/collector";
+import { AuditRequired, Policy } from "../policy/policy";
+import { enterWord, expected, leavePath, told, unknownMember } from "./problem";
+import { number, readNumber, readStart, readString, readToken, readWord, textAt, textBytes, wordIndex } from "./values";
 
-const KNOWN = "line arguments response";
+const KNOWN = "line arguments response otlp required";
+const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
+
+// The collector at hand, until its record is made.
+const clusterAt: usize = memory.data(CLUSTER_BYTES_MAX, 4);
+const authorityAt: usize = memory.data(COLLECTOR_TEXT_BYTES_MAX, 4);
+const pathAt: usize = memory.data(COLLECTOR_TEXT_BYTES_MAX, 4);
+const DEFAULT_PATH: usize = memory.data<u8>([0x2f, 0x76, 0x31, 0x2f, 0x6c, 0x6f, 0x67, 0x73]); // /v1/logs
+let clusterBytes: u32 = 0;
+let authorityBytes: u32 = 0;
+let pathBytes: u32 = 0;
+let timeoutMs: u32 = 0;
+let flushMs: u32 = 0;
+let queueBytes: u32 = 0;
+let exportsMessages: bool = true;
 
 /** Reads the object into `policy`. False when the problem has been told. */
 export function readAudit(reader: JsonReader, policy: Policy): bool {
-  if (!readStart(reader, Token.ObjectStart, "an object with line, arguments and response")) return false;
+  if (!readStart(reader, Token.ObjectStart, "an object with line, arguments, response, otlp and required"))
+    return false;
   while (true) {
     const token = readToken(reader);
-    if (token == Token.ObjectEnd) return true;
+    if (token == Token.ObjectEnd) break;
     if (token != Token.Key) return false;
     const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
     if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
-    const before = enterMember(index == 0 ? "line" : index == 1 ? "arguments" : "response");
-    const word = readWord(reader, index == 0 ? "json none" : "none digest");
-    if (word < 0) return false;
-    if (index == 0) policy.auditLine = word;
-    else if (index == 1) policy.auditArguments = word;
-    else policy.auditResponse = word;
+    const before = enterWord(KNOWN, index);
+    if (!readMember(reader, policy, index)) return false;
     leavePath(before);
   }
+  if (policy.auditRequired != AuditRequired.None && policy.collector === null) {
+    return told("found required without otlp, expected a collector that acknowledges records");
+  }
+  return true;
+}
+
+function readMember(reader: JsonReader, policy: Policy, index: i32): bool {
+  if (index == 3) return readCollector(reader, policy);
+  const word = readWord(reader, index == 0 ? "json none" : index == 4 ? "none approval all" : "none digest");
+  if (word < 0) return false;
+  if (index == 0) policy.auditLine = word;
+  else if (index == 1) policy.auditArguments = word;
+  else if (index == 2) policy.auditResponse = word;
+  else policy.auditRequired = word;
+  return true;
+}
+
+function readCollector(reader: JsonReader, policy: Policy): bool {
+  if (!readStart(reader, Token.ObjectStart, "an object with cluster and authority")) return false;
+  clusterBytes = 0;
+  authorityBytes = 0;
+  pathBytes = 8;
+  memory.copy(pathAt, DEFAULT_PATH, pathBytes);
+  timeoutMs = COLLECTOR_TIMEOUT_MS_DEFAULT;
+  flushMs = FLUSH_MS_DEFAULT;
+  queueBytes = QUEUE_BYTES_DEFAULT;
+  exportsMessages = true;
+  while (true) {
+    const token = readToken(reader);
+    if (token == Token.ObjectEnd) break;
+    if (token != Token.Key) return false;
+    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN_COLLECTOR);
+    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_COLLECTOR);
+    const before = enterWord(KNOWN_COLLECTOR, index);
+    if (!readCollectorMember(reader, index)) return false;
+    leavePath(before);
+  }
+  if (clusterBytes == 0) return told("found no cluster, expected the name of the proxy's cluster for the collector");
+  if (authorityBytes == 0) return told("found no authority, expected the collector's host like otel-collector:4318");
+  const collector = createCollector(clusterAt, clusterBytes, authorityAt, authorityBytes, pathAt, pathBytes);
+  collector.timeoutMs = timeoutMs;
+  collector.flushMs = flushMs;
+  collector.queueBytesMax = queueBytes;
+  collector.exportsMessages = exportsMessages;
+  policy.collector = collector;
+  return true;
+}
+
+function readCollectorMember(reader: JsonReader, index: i32): bool {
+  switch (index) {
+    case 0:
+      if (!readPrintable(reader, CLUSTER_BYTES_MAX, "a cluster's name of 1 to 512 bytes of printable ASCII"))
+        return false;
+      clusterBytes = textBytes;
+      memory.copy(clusterAt, textAt, textBytes);
+      return true;
+    case 1:
+      if (!readPrintable(reader, COLLECTOR_TEXT_BYTES_MAX, "a host of 1 to 256 bytes of printable ASCII")) return false;
+      authorityBytes = textBytes;
+      memory.copy(authorityAt, textAt, textBytes);
+      return true;
+    case 2:
+      if (!readPrintable(reader, COLLECTOR_TEXT_BYTES_MAX, "an absolute path of 1 to 256 bytes of printable ASCII")) {
+        return false;
+      }
+      // SAFETY: a string of the configuration is not empty.
+      if (u32(load<u8>(textAt)) != 0x2f) {
+        return expected(
+          reader,
+          Token.String,
+          textAt,
+          textBytes,
+          "an absolute path of 1 to 256 bytes of printable ASCII",
+        );
+      }
+      pathBytes = textBytes;
+      memory.copy(pathAt, textAt, textBytes);
+      return true;
+    case 3:
+      if (!readNumber(reader, COLLECTOR_TIMEOUT_MS_MIN, COLLECTOR_TIMEOUT_MS_MAX)) return false;
+      timeoutMs = number;
+      return true;
+    case 4:
+      if (!readNumber(reader, FLUSH_MS_MIN, FLUSH_MS_MAX)) return false;
+      flushMs = number;
+      return true;
+    case 5:
+      if (!readNumber(reader, QUEUE_BYTES_MIN, QUEUE_BYTES_MAX)) return false;
+      queueBytes = number;
+      return true;
+    default: {
+      const word = readWord(reader, "all none");
+      exportsMessages = word == 0;
+      return word >= 0;
+    }
+  }
+}
+
+function readPrintable(reader: JsonReader, most: u32, what: Literal): bool {
+  if (!readString(reader, most, what)) return false;
+  for (let i: u32 = 0; i < textBytes; i++) {
+    // SAFETY: i < textBytes.
+    if (u32(load<u8>(textAt + i)) - 0x21 > 0x5d) return expected(reader, Token.String, textAt, textBytes, what);
+  }
+  return true;
 }

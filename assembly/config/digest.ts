@@ -13,11 +13,13 @@ import {
   writeNumber,
 } from "../memory/writer";
 import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from "../policy/argument-rule";
+import { Collector } from "../policy/collector";
 import { Identity } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import {
   AuditBody,
   AuditLine,
+  AuditRequired,
   Direction,
   HiddenText,
   HttpMethod,
@@ -48,6 +50,10 @@ export function policyDigest(policy: Policy): u64 {
   }
   const identity = policy.identity;
   if (identity !== null) room += identityRoom(identity);
+  const collector = policy.collector;
+  if (collector !== null) {
+    room += 256 + (collector.clusterBytes + collector.authorityBytes + collector.pathBytes) * 6;
+  }
   const writer = allocateWriter(room);
   writePolicy(writer, policy);
   // SAFETY: the digest has 32 bytes.
@@ -145,7 +151,32 @@ function writeAudit(writer: Writer, policy: Policy): void {
   writeLiteral(writer, '"audit":{');
   writeWord(writer, "arguments", policy.auditArguments == AuditBody.Digest ? "digest" : "none");
   writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
+  const collector = policy.collector;
+  if (collector !== null) writeCollector(writer, collector);
+  const required = policy.auditRequired;
+  writeWord(
+    writer,
+    "required",
+    required == AuditRequired.All ? "all" : required == AuditRequired.Approval ? "approval" : "none",
+  );
   writeWord(writer, "response", policy.auditResponse == AuditBody.Digest ? "digest" : "none");
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+}
+
+function writeCollector(writer: Writer, collector: Collector): void {
+  writeLiteral(writer, '"otlp":{"authority":');
+  writeJsonString(writer, collector.authorityAt, collector.authorityBytes);
+  writeLiteral(writer, ',"cluster":');
+  writeJsonString(writer, collector.clusterAt, collector.clusterBytes);
+  writeByte(writer, 0x2c);
+  writeCount(writer, "flush_ms", collector.flushMs);
+  writeWord(writer, "messages", collector.exportsMessages ? "all" : "none");
+  writeLiteral(writer, '"path":');
+  writeJsonString(writer, collector.pathAt, collector.pathBytes);
+  writeByte(writer, 0x2c);
+  writeCount(writer, "queue_bytes", collector.queueBytesMax);
+  writeCount(writer, "timeout_ms", collector.timeoutMs);
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
 }

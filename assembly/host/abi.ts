@@ -10,13 +10,16 @@ export const enum Status {
 export const enum BufferId {
   RequestBody = 0,
   ResponseBody = 1,
+  CallResponseBody = 4,
   PluginConfiguration = 7,
 }
 
 /** Header maps. */
 export const enum MapId {
   RequestHeaders = 0,
+  RequestTrailers = 1,
   ResponseHeaders = 2,
+  CallResponseHeaders = 6,
 }
 
 export const enum LogLevel {

@@ -4,11 +4,13 @@
 // The raw imports come from the SDK where it binds them rightly. Its runtime is not used: it throws on every status that
 // is not Ok, and a trap ends the VM for all streams of the worker.
 export {
+  proxy_continue_stream,
   proxy_define_metric,
   proxy_get_buffer_bytes,
   proxy_get_current_time_nanoseconds,
   proxy_get_header_map_pairs,
   proxy_get_property,
+  proxy_http_call,
   proxy_increment_metric,
   proxy_log,
   proxy_record_metric,

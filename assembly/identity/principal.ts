@@ -89,12 +89,17 @@ export function findPrincipal(identity: Identity): void {
   if (source == Source.None && workloadBytes != 0) takePeer();
 }
 
-/** The peer's certificate; at a waypoint the connection is the node's, and Istio keeps the peer in filter state. */
+/**
+ * The peer's certificate; at a waypoint the connection is the node's and has none, and Istio keeps the peer in filter state. A certificate whose
+ * URI cannot be read is one all the same: its owner is nobody, whatever else says who that is.
+ */
 function findWorkload(): void {
   beginPath("connection");
   addSegment("uri_san_peer_certificate");
-  workloadBytes = keepText(workloadAt, SPIFFE_ID_BYTES_MAX);
-  if (workloadBytes != 0) return;
+  if (fetchProperty() && landedBytes() != 0) {
+    workloadBytes = keepLanded(workloadAt, SPIFFE_ID_BYTES_MAX);
+    return;
+  }
   beginPath("filter_state");
   addSegment("io.istio.peer_principal");
   workloadBytes = keepText(workloadAt, SPIFFE_ID_BYTES_MAX);
@@ -102,7 +107,10 @@ function findWorkload(): void {
 
 /** Fetches the property at hand and keeps it. Its bytes; 0 when there is none, or it is no text of at most `room` bytes. */
 function keepText(address: usize, room: u32): u32 {
-  if (!fetchProperty()) return 0;
+  return fetchProperty() ? keepLanded(address, room) : 0;
+}
+
+function keepLanded(address: usize, room: u32): u32 {
   const bytes = landedBytes();
   // A claim that is a list or an object has landed as bytes that hold NUL, one that is a truth value as a control, and one that is a number as
   // the eight bytes of a double: those of nearly all numbers hold controls or are no UTF-8.

@@ -154,7 +154,8 @@ function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void
 
 /** Keeps what a record says of a text. Of a longer one than URI_BYTES_MAX the end is not here, so that it has no digest. */
 function noteSubject(policy: Policy, findings: Findings, subject: Subject, address: usize, bytes: u32): void {
-  if (findings.subject != Subject.None || policy.auditLine == AuditLine.None) return;
+  if (findings.subject != Subject.None) return;
+  if (policy.auditLine == AuditLine.None && policy.collector === null) return;
   findings.subject = subject;
   findings.subjectBytes = bytes;
   memory.copy(findings.subjectAt, address, min(bytes, SUBJECT_ROOM));

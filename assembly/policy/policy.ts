@@ -4,6 +4,7 @@
 import { JsonLimits } from "../json/reader";
 import { Traversal } from "../uri/rules";
 import { ArgumentRule, freeRule } from "./argument-rule";
+import { Collector } from "./collector";
 import { freeIdentity, Identity } from "./identity";
 import { freeNameSet, NameSet } from "./name-set";
 
@@ -63,6 +64,14 @@ export const enum AuditBody {
   Digest,
 }
 
+/** `audit.required`: which calls wait until the collector has acknowledged their record. */
+export const enum AuditRequired {
+  None,
+  /** Of tools whose names say that a human must approve them. */
+  Approval,
+  All,
+}
+
 @unmanaged
 export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
@@ -105,6 +114,9 @@ export class Policy {
   auditLine: AuditLine;
   auditArguments: AuditBody;
   auditResponse: AuditBody;
+  /** `audit.otlp`; null when the member is absent. */
+  collector: Collector | null;
+  auditRequired: AuditRequired;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;
@@ -162,6 +174,8 @@ export function freePolicy(policy: Policy): void {
   freeNames(policy.responseHosts);
   const identity = policy.identity;
   if (identity !== null) freeIdentity(identity);
+  const collector = policy.collector;
+  if (collector !== null) heap.free(changetype<usize>(collector));
   let rule = policy.argumentRules;
   while (rule !== null) {
     const following = rule.next;

@@ -85,6 +85,9 @@ export const enum Reason {
   IdentityConflict,
   HumanRequired,
 
+  // The trail.
+  AuditUnavailable,
+
   Count,
 }
 
@@ -262,6 +265,10 @@ export function initReasons(): void {
     "A call must name the human behind it",
     "identity.require_human",
   );
+
+  malformed(Reason.AuditUnavailable, "audit_unavailable", 503, INTERNAL_ERROR, "The audit trail is not available");
+  infoOf(Reason.AuditUnavailable).answer = Answer.HttpWithId;
+  opensWith(Reason.AuditUnavailable, "audit.required");
 }
 
 /** The reason that stands for an error of the JSON reader. */

@@ -1,7 +1,8 @@
-// The record of an exchange (schema/audit-record.md), written when it ends. What is known of the request has been noted before (facts.ts).
+// The record of an exchange (schema/audit-record.md), written when it ends, and those of its messages, written for the collector as they come.
+// What is known of the request has been noted before (facts.ts).
 
 import { Chain, DIGEST_DIGITS, extendChain, ID_DIGITS, idAt, previousAt, startChain } from "../audit/chain";
-import { writeAscii, writeCount, writeName, writeText, writeTruth, writeWord } from "../audit/member";
+import { writeAscii, writeCount, writeId, writeName, writeText, writeTruth, writeWord } from "../audit/member";
 import { writeTime } from "../audit/time";
 import { now } from "../host/clock";
 import { landedAt, landedBytes } from "../host/landing";
@@ -19,15 +20,19 @@ import {
   writeLiteral,
   writeNumber,
 } from "../memory/writer";
-import { Mode } from "../policy/policy";
+import { AuditLine, Mode } from "../policy/policy";
 import { infoOf, Reason } from "../policy/reason";
-import { Truth } from "../rewrite/rewriter";
+import { Rewriter, Truth } from "../rewrite/rewriter";
 import { Count, count, Decision, decisionName } from "./counters";
 import { Exchange, methodAt } from "./exchange";
+import { exportRecord } from "./export";
 
 const record: Writer = allocateWriter(RECORD_BYTES_MAX);
 
-/** Writes the record of `exchange`, which has ended, as filter state. Without random numbers there is no chain, and no record. */
+/**
+ * Writes the record of `exchange`, which has ended, and hands it to the access log and to the collector. Without random numbers there is no
+ * chain, and no record.
+ */
 export function writeRecord(exchange: Exchange): void {
   const chain = exchange.guard.chain;
   if (!startChain(chain)) {
@@ -43,12 +48,71 @@ export function writeRecord(exchange: Exchange): void {
   writeResponse(exchange);
   writeDurations(exchange, endedAt);
   if (!exchange.isAnswered) writeEnd();
+  endRecord(exchange);
+  extendChain(chain, record);
+  const policy = exchange.guard.policy;
+  if (policy === null || policy.auditLine == AuditLine.Json) {
+    // Refused, it is lost, and the next record tells.
+    const isTaken = setFilterState("mcp_audit", record.start, record.length);
+    count(isTaken ? Count.Records : Count.LostRecords, 1);
+  }
+  exportRecord(exchange, record, "mcp_guard.exchange", endedAt);
+}
+
+/** Hands the record of the client's message to the collector. False when it has no room. */
+export function exportRequest(exchange: Exchange): bool {
+  if (!startChain(exchange.guard.chain)) return false;
+  const at = now();
+  beginMessage(exchange, at, "client");
+  writeDecision(exchange);
+  writeBytes(record, exchange.factsAt, exchange.factsBytes);
+  writeCount(record, "http.request.body.size", exchange.requestSize);
+  endRecord(exchange);
+  return exportRecord(exchange, record, "mcp_guard.message", at);
+}
+
+/** Hands the record of a message of the server to the collector: of the text that `rewriter` has read. */
+export function exportResponse(exchange: Exchange, rewriter: Rewriter): void {
+  if (!startChain(exchange.guard.chain)) return;
+  const at = now();
+  beginMessage(exchange, at, "server");
+  if (rewriter.idBytes != 0) writeId(record, "jsonrpc.request.id", rewriter.idAt, rewriter.idBytes, RECORD_TEXT_MAX);
+  if (rewriter.hasErrorCode) writeErrorCode("rpc.response.status_code", rewriter.errorCode);
+  if (rewriter.isError != Truth.Unsaid) {
+    writeTruth(record, "mcp_guard.result.is_error", rewriter.isError == Truth.Yes);
+  }
+  writeCount(record, "mcp_guard.response.messages", rewriter.messages);
+  if (rewriter.listed != 0) writeCount(record, "mcp_guard.response.listed", rewriter.listed);
+  if (rewriter.removed != 0) writeCount(record, "mcp_guard.response.removed", rewriter.removed);
+  if (rewriter.hidden != 0) writeCount(record, "mcp_guard.response.hidden_characters", rewriter.hidden);
+  endRecord(exchange);
+  exportRecord(exchange, record, "mcp_guard.message", at);
+}
+
+function beginMessage(exchange: Exchange, at: u64, direction: Literal): void {
+  clear(record);
+  writeLiteral(record, '{"mcp_guard.message.version":1');
+  writeName(record, "time");
+  writeByte(record, 0x22);
+  writeTime(record, at);
+  writeByte(record, 0x22);
+  writeEventId(exchange);
+  writeCount(record, "mcp_guard.message.number", ++exchange.records);
+  writeWord(record, "mcp_guard.message.direction", direction);
+}
+
+function endRecord(exchange: Exchange): void {
   if (exchange.isCut || record.overflowed) writeTruth(record, "mcp_guard.truncated", true);
   writeByte(record, 0x7d);
-  extendChain(chain, record);
-  // Refused, it is lost, and the next record tells.
-  const isTaken = setFilterState("mcp_audit", record.start, record.length);
-  count(isTaken ? Count.Records : Count.LostRecords, 1);
+}
+
+function writeEventId(exchange: Exchange): void {
+  writeName(record, "event.id");
+  writeByte(record, 0x22);
+  writeBytes(record, idAt(exchange.guard.chain), ID_DIGITS);
+  writeByte(record, 0x2e);
+  writeNumber(record, exchange.number);
+  writeByte(record, 0x22);
 }
 
 function writeChain(exchange: Exchange, chain: Chain, endedAt: u64): void {
@@ -57,12 +121,7 @@ function writeChain(exchange: Exchange, chain: Chain, endedAt: u64): void {
   writeByte(record, 0x22);
   writeTime(record, exchange.startedAt != 0 ? exchange.startedAt : endedAt);
   writeByte(record, 0x22);
-  writeName(record, "event.id");
-  writeByte(record, 0x22);
-  writeBytes(record, idAt(chain), ID_DIGITS);
-  writeByte(record, 0x2e);
-  writeNumber(record, exchange.number);
-  writeByte(record, 0x22);
+  writeEventId(exchange);
   writeAscii(record, "mcp_guard.chain.id", idAt(chain), ID_DIGITS);
   writeCount(record, "mcp_guard.chain.sequence", ++chain.sequence);
   writeAscii(record, "mcp_guard.chain.previous", previousAt(chain), DIGEST_DIGITS);
@@ -114,12 +173,7 @@ function writeResponse(exchange: Exchange): void {
   if (status == 0) status = integerProperty("response", "code", 0);
   if (status >= 100 && status < 1000) writeCount(record, "http.response.status_code", status);
   writeCount(record, "http.response.body.size", exchange.responseSize);
-  if (exchange.hasErrorCode) {
-    writeName(record, "rpc.response.status_code");
-    writeByte(record, 0x22);
-    writeSigned(exchange.errorCode);
-    writeByte(record, 0x22);
-  }
+  if (exchange.hasErrorCode) writeErrorCode("rpc.response.status_code", exchange.errorCode);
   writeErrorType(exchange);
   if (exchange.isError != Truth.Unsaid) {
     writeTruth(record, "mcp_guard.result.is_error", exchange.isError == Truth.Yes);
@@ -136,16 +190,16 @@ function writeErrorType(exchange: Exchange): void {
   } else if (exchange.isError == Truth.Yes) {
     writeWord(record, "error.type", "tool_error");
   } else if (exchange.hasErrorCode) {
-    writeName(record, "error.type");
-    writeByte(record, 0x22);
-    writeSigned(exchange.errorCode);
-    writeByte(record, 0x22);
+    writeErrorCode("error.type", exchange.errorCode);
   }
 }
 
-function writeSigned(value: i64): void {
-  if (value < 0) writeByte(record, 0x2d);
-  writeNumber(record, u64(value < 0 ? -value : value));
+function writeErrorCode(name: Literal, code: i64): void {
+  writeName(record, name);
+  writeByte(record, 0x22);
+  if (code < 0) writeByte(record, 0x2d);
+  writeNumber(record, u64(code < 0 ? -code : code));
+  writeByte(record, 0x22);
 }
 
 function writeDurations(exchange: Exchange, endedAt: u64): void {

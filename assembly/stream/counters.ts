@@ -43,6 +43,11 @@ export const enum Count {
   /** Records that were handed to the proxy, and those that it did not take. */
   Records,
   LostRecords,
+  /** Records that the collector has acknowledged, and those that it never will. */
+  ExportedRecords,
+  DroppedRecords,
+  /** Requests to the collector that failed. */
+  FailedCalls,
   Count,
 }
 
@@ -53,6 +58,7 @@ const countIds: usize = memory.data(4 * Count.Count, 4);
 const name: Writer = allocateWriter(128);
 let activeId: u32 = NO_METRIC;
 let durationId: u32 = NO_METRIC;
+let queueId: u32 = NO_METRIC;
 let areDefined: bool = false;
 
 /** Defines the metrics, unless that has been done. False when the host refuses one. */
@@ -77,7 +83,8 @@ export function defineCounters(): bool {
   }
   activeId = defineNamed(MetricKind.Gauge, "mcp_guard_exchanges_active");
   durationId = defineNamed(MetricKind.Histogram, "mcp_guard_duration_us");
-  areDefined = activeId != NO_METRIC && durationId != NO_METRIC;
+  queueId = defineNamed(MetricKind.Gauge, "mcp_guard_audit_queue_bytes");
+  areDefined = activeId != NO_METRIC && durationId != NO_METRIC && queueId != NO_METRIC;
   return areDefined;
 }
 
@@ -95,6 +102,11 @@ export function count(counter: Count, amount: u64): void {
 /** Counts an exchange as under way, or not any more. */
 export function countActive(change: i64): void {
   if (areDefined) addToMetric(activeId, change);
+}
+
+/** Counts bytes that wait for the collector, or do not any more. */
+export function countQueued(change: i64): void {
+  if (areDefined && change != 0) addToMetric(queueId, change);
 }
 
 /** Counts one exchange that has ended. A verdict has been given by now, and a counter that the host refuses does not change it. */
@@ -121,8 +133,14 @@ function countName(counter: Count): Literal {
       return "mcp_guard_response_bytes";
     case Count.Records:
       return "mcp_guard_audit_records";
-    default:
+    case Count.LostRecords:
       return "mcp_guard_audit_records_lost";
+    case Count.ExportedRecords:
+      return "mcp_guard_audit_exported";
+    case Count.DroppedRecords:
+      return "mcp_guard_audit_dropped";
+    default:
+      return "mcp_guard_audit_calls_failed";
   }
 }
 

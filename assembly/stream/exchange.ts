@@ -23,6 +23,8 @@ export const enum Stage {
   Reading,
   /** Monitor mode: the body is read while it passes. */
   Watching,
+  /** The verdict is that it passes; the body is held until the collector has acknowledged its record. */
+  Waiting,
   /** The request passes; nothing of it is looked at any more. */
   Passed,
   /** Refused: our reply is on its way, through our own response callbacks. */
@@ -76,9 +78,13 @@ export class Exchange {
   /** Monitor mode: why the response would not have passed. */
   responseFault: Reason;
 
+  /** How many records the collector must have taken before the request goes on. */
+  awaited: u64;
+
   // --- For the record. ---
-  /** Its number in the guard's chain. */
+  /** Its number in the guard's chain, and how many messages of it have had a record. */
   number: u64;
+  records: u32;
   /** Nanoseconds since 1970: when the request's headers came, the verdict, the response's headers; 0 when they have not. */
   startedAt: u64;
   decidedAt: u64;

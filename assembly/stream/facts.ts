@@ -1,7 +1,7 @@
 // What the record of an exchange will say of its request: written as text as soon as it is known, because what it is taken from is gone long
 // before the exchange ends.
 
-import { writeCount, writeDigest, writeName, writeString, writeText, writeWord } from "../audit/member";
+import { writeCount, writeDigest, writeId, writeName, writeString, writeText, writeWord } from "../audit/member";
 import { writeTrace } from "../audit/trace";
 import {
   actorAt,
@@ -45,7 +45,7 @@ const normalAt: usize = memory.data(RECORD_URI_MAX, 4);
 
 /** Whether an exchange under this policy leaves a record; without a policy it does. */
 export function leavesRecord(policy: Policy | null): bool {
-  return policy === null || policy.auditLine == AuditLine.Json;
+  return policy === null || policy.auditLine == AuditLine.Json || policy.collector !== null;
 }
 
 /** Notes the head of the request, which has been read and is still there. */
@@ -104,7 +104,9 @@ export function noteMessage(exchange: Exchange, policy: Policy, inspection: Insp
   if (message.versionKind == Kind.Good) {
     writeText(facts, "mcp.protocol.version", message.versionAt, message.versionBytes, RECORD_TEXT_MAX);
   }
-  if (message.idKind == Kind.Good) noteId(message);
+  if (message.idKind == Kind.Good) {
+    writeId(facts, "jsonrpc.request.id", message.idAt, message.idBytes, RECORD_TEXT_MAX);
+  }
   if (message.methodKind == Kind.Good && message.nameKind == Kind.Good) noteName(message);
   noteSubject(findings);
   if (policy.auditArguments != AuditBody.None && inspection.envelope.argumentsTo != NO_OFFSET) {
@@ -123,13 +125,6 @@ export function noteResponse(exchange: Exchange, rewriting: Rewriting): void {
   clear(facts);
   writeDigest(facts, "mcp_guard.response.sha256", endSha256(hash));
   keep(exchange);
-}
-
-/** As it is written in the message, a string without its quotes. */
-function noteId(message: Message): void {
-  const isString = u32(load<u8>(message.idAt)) == 0x22; // SAFETY: an id that is good has a byte, and a string two.
-  const quote: u32 = isString ? 1 : 0;
-  writeText(facts, "jsonrpc.request.id", message.idAt + quote, message.idBytes - 2 * quote, RECORD_TEXT_MAX);
 }
 
 function noteName(message: Message): void {

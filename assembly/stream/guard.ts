@@ -2,12 +2,15 @@
 // state hangs here and goes with it, because two guards of different servers can share one VM.
 
 import { Chain, createChain, freeChain } from "../audit/chain";
+import { freeQueue, Queue, waitingBytes } from "../audit/queue";
 import { MetricKind } from "../host/abi";
+import { NO_CALL } from "../host/call";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
 import { freePolicy, Policy } from "../policy/policy";
 import { freeRewriter, Rewriter } from "../rewrite/rewriter";
+import { countQueued } from "./counters";
 import { Exchange } from "./exchange";
 import { freeInspection, Inspection } from "./inspection";
 
@@ -34,6 +37,16 @@ export class Guard {
   /** Inspections that nobody uses, and rewriters. */
   spare: Inspection | null;
   spareRewriter: Rewriter | null;
+  /** Milliseconds of a tick, and how many of them a stream may make no progress. */
+  tickMs: u32;
+  ticksPerStall: u32;
+  /** Records for the collector; null until there is one. */
+  queue: Queue | null;
+  /** The request to the collector that is under way; NO_CALL when none is. */
+  call: u32;
+  /** How often in a row the collector did not take a batch, and the tick before which it is not asked again. */
+  failures: u32;
+  retryTick: u32;
   /** Addresses of the counters of its tools, by their slot in the policy's set; 0 when none are counted. */
   toolCounters: usize;
   /** Of its records. */
@@ -65,6 +78,7 @@ export function createGuard(contextId: u32): Guard | null {
   guard.contextId = contextId;
   guard.chain = createChain();
   guard.infoMetric = NO_METRIC;
+  guard.call = NO_CALL;
   guard.next = first;
   first = guard;
   count++;
@@ -83,6 +97,11 @@ export function deleteGuard(guard: Guard): void {
   count--;
   setPolicy(guard, null, 0);
   freeChain(guard.chain);
+  const queue = guard.queue;
+  if (queue !== null) {
+    countQueued(-i64(waitingBytes(queue)));
+    freeQueue(queue);
+  }
   heap.free(changetype<usize>(guard));
 }
 

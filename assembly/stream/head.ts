@@ -103,7 +103,7 @@ export function readHead(policy: Policy): bool {
   beginIdentityHeader();
   while (nextHeader()) {
     noteHeader();
-    if (!noteIdentityHeader(identity, isWatched, nameAt, nameBytes, valueAt, valueBytes)) return false;
+    if (!noteIdentityHeader(identity, isWatched)) return false;
   }
   return allHeadersSeen();
 }

@@ -2,11 +2,12 @@
 
 import { setTick } from "../host/context";
 import { STALL_MS_DEFAULT } from "../limits";
+import { Collector } from "../policy/collector";
 import { Exchange } from "./exchange";
 import { Guard } from "./guard";
 
-/** Ticks in `stall_ms`: the watchdog finds a stream at most one of them late. */
-export const TICKS_PER_STALL: u32 = 4;
+/** Ticks in `stall_ms`, at least: the watchdog finds a stream at most one of them late. */
+const TICKS_PER_STALL: u32 = 4;
 
 /** Puts a stream among those that wait. False when the watchdog cannot be started. */
 export function hold(exchange: Exchange): bool {
@@ -25,7 +26,12 @@ export function hold(exchange: Exchange): bool {
 /** Has the guard's ticks come, until one finds nothing to do. False when the host refuses. */
 export function startTicking(guard: Guard): bool {
   const policy = guard.policy;
-  guard.isTicking = setTick((policy !== null ? policy.stallMs : STALL_MS_DEFAULT) / TICKS_PER_STALL);
+  const stallMs = policy !== null ? policy.stallMs : STALL_MS_DEFAULT;
+  const collector: Collector | null = policy !== null ? policy.collector : null;
+  guard.tickMs = stallMs / TICKS_PER_STALL;
+  if (collector !== null) guard.tickMs = min(guard.tickMs, collector.flushMs);
+  guard.ticksPerStall = (stallMs + guard.tickMs - 1) / guard.tickMs;
+  guard.isTicking = setTick(guard.tickMs);
   return guard.isTicking;
 }
 

@@ -5,7 +5,7 @@ import { Action, BufferId, ListenerDirection } from "../host/abi";
 import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
-import { headerCount, removeIdentityHeader } from "../identity/header";
+import { headerCount, removeFromTrailers, removeIdentityHeader } from "../identity/header";
 import { findPrincipal, isConflict, isHeaderTrusted, isHuman, rejectedHeaders } from "../identity/principal";
 import { isComplete } from "../json/reader";
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX, TAIL_BYTES_MAX } from "../limits";
@@ -20,6 +20,8 @@ import { readPiece } from "../policy/findings";
 import { Identity } from "../policy/identity";
 import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
+import { exportRequest } from "./audit-line";
+import { mustWait, wait } from "./collector";
 import { Count, count, Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { leavesRecord, noteHead, noteIdentity, noteMessage } from "./facts";
@@ -106,7 +108,7 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   const policy = exchange.guard.policy;
   const inspection = exchange.inspection;
   if (exchange.stage == Stage.Passed) return Action.Continue;
-  if (exchange.stage == Stage.Refused) return Action.HoldBody;
+  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting) return Action.HoldBody;
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldBody;
@@ -141,14 +143,24 @@ function letFlow(exchange: Exchange, policy: Policy, inspection: Inspection): Ac
 export function onRequestTrailers(exchange: Exchange): Action {
   const policy = exchange.guard.policy;
   const inspection = exchange.inspection;
+  if (policy !== null && !cleanTrailers(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
   if (exchange.stage == Stage.Passed) return Action.Continue;
-  if (exchange.stage == Stage.Refused) return Action.HoldHeaders;
+  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting) return Action.HoldHeaders;
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldHeaders;
   }
   if (isOfEarlierPolicy(exchange, inspection)) return declineHeaders(exchange, policy, Reason.Internal);
   return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldHeaders;
+}
+
+/** Takes identity headers out of the trailers, where none has any business. False when the host refuses. */
+function cleanTrailers(exchange: Exchange, policy: Policy): bool {
+  const identity = policy.identity;
+  if (identity === null || identity.headerBytes == 0 || exchange.decision == Decision.Outbound) return true;
+  const found = removeFromTrailers(identity, policy.mode == Mode.Monitor);
+  if (found > 0) count(Count.RejectedHeaders, found);
+  return found >= 0;
 }
 
 /**
@@ -202,10 +214,21 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteInspection(exchange, policy, inspection);
   exchange.completesPrompt = completesPrompt(inspection.message);
+  if (mustWait(policy, inspection.message)) {
+    const obstacle = wait(exchange);
+    return obstacle != Reason.None && !decline(exchange, policy, obstacle);
+  }
   letGo(exchange);
   endReading(exchange);
   pass(exchange, Decision.Allow);
+  exportMessage(exchange, policy);
   return true;
+}
+
+/** Each message has a record of its own, if the collector shall have them. */
+function exportMessage(exchange: Exchange, policy: Policy): void {
+  const collector = policy.collector;
+  if (collector !== null && collector.exportsMessages) exportRequest(exchange);
 }
 
 /** Whether the answer's values are for an argument of a prompt, and so no parts of URIs. */
@@ -220,6 +243,7 @@ function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   if (inspection !== null) noteInspection(exchange, policy, inspection);
   if (policy.mode == Mode.Enforce) {
     refuse(exchange, reason);
+    if (inspection !== null) exportMessage(exchange, policy);
     return true;
   }
   const wasRead = reason != Reason.BodyTooLarge && reason != Reason.Overloaded;
@@ -227,6 +251,7 @@ function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   letGo(exchange);
   endReading(exchange);
   pass(exchange, wasRead ? Decision.WouldRefuse : Decision.NotRead);
+  if (inspection !== null) exportMessage(exchange, policy);
   return false;
 }
 

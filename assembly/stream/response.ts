@@ -169,7 +169,7 @@ function beginResponse(exchange: Exchange, policy: Policy): Reason {
   if (isResponseEncoded) return Reason.ResponseEncoded;
   if (!isWatched && !removeUntrue()) return Reason.Internal;
   const isEvents = responseMedia == Media.EventStream;
-  const rewriting = createRewriting(exchange.guard, policy, isEvents, exchange.isGet, exchange.completesPrompt);
+  const rewriting = createRewriting(exchange, policy, isEvents, exchange.isGet, exchange.completesPrompt);
   rewriting.isWatched = isWatched;
   exchange.rewriting = rewriting;
   return account(exchange, policy, rewritingBytes(rewriting, policy)) ? Reason.None : Reason.Overloaded;

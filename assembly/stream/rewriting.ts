@@ -30,6 +30,8 @@ import {
   openEvents,
 } from "../sse/reader";
 import { wholeCharacters, writeLine } from "../sse/writer";
+import { exportResponse } from "./audit-line";
+import { Exchange } from "./exchange";
 import { Guard } from "./guard";
 
 /** Bytes of the data of an `endpoint` event; MCP 2024-11-05 has a path there. */
@@ -38,6 +40,7 @@ const ENDPOINT_ROOM: u32 = 2048;
 @unmanaged
 export class Rewriting {
   guard: Guard;
+  exchange: Exchange;
   /** While a text is read; between two events there is none, because streams are mostly silent. */
   rewriter: Rewriter | null;
   events: EventReader;
@@ -62,6 +65,8 @@ export class Rewriting {
   hasErrorCode: bool;
   errorCode: i64;
   isError: Truth;
+  /** Whether each message has a record of its own. */
+  exportsMessages: bool;
   /** SHA-256 of the body as it came; null when the policy does not ask for it. */
   hash: Sha256 | null;
   /** Why the stream must be cut; None while it must not. */
@@ -82,9 +87,9 @@ export class Rewriting {
   endpoint: usize;
 }
 
-/** A rewriting for the policy of `guard`. Freed with `freeRewriting`. */
+/** A rewriting for `exchange` under its guard's policy. Freed with `freeRewriting`. */
 export function createRewriting(
-  guard: Guard,
+  exchange: Exchange,
   policy: Policy,
   isEvents: bool,
   isGet: bool,
@@ -100,8 +105,10 @@ export function createRewriting(
   const at = heap.alloc(bytes);
   memory.fill(at, 0, head + 2 * buffer + events);
   const rewriting = changetype<Rewriting>(at);
-  rewriting.guard = guard;
-  rewriting.generation = guard.generation;
+  rewriting.guard = exchange.guard;
+  rewriting.exchange = exchange;
+  rewriting.exportsMessages = policy.collector !== null && policy.collector!.exportsMessages;
+  rewriting.generation = exchange.guard.generation;
   rewriting.wire = changetype<Buffer>(at + head);
   initBuffer(rewriting.wire);
   rewriting.head = changetype<Buffer>(at + head + buffer);
@@ -164,6 +171,7 @@ export function endUse(rewriting: Rewriting): void {
     rewriting.errorCode = rewriter.errorCode;
   }
   if (rewriter.isError != Truth.Unsaid && rewriting.isError != Truth.Yes) rewriting.isError = rewriter.isError;
+  if (rewriting.exportsMessages && rewriter.messages != 0) exportResponse(rewriting.exchange, rewriter);
   const guard = rewriting.guard;
   if (rewriting.generation != guard.generation) {
     freeRewriter(rewriter);

@@ -4,9 +4,10 @@
 import { actOn, setTick } from "../host/context";
 import { RequestHeaders } from "../policy/policy";
 import { Reason } from "../policy/reason";
+import { flush } from "./collector";
 import { Exchange, Stage } from "./exchange";
+import { hasRecords } from "./export";
 import { countGuard, Guard } from "./guard";
-import { TICKS_PER_STALL } from "./held";
 import { refuse } from "./refuse";
 
 /** One tick of `guard`: refuses what has made no progress, and stops ticking when nothing waits. */
@@ -17,16 +18,18 @@ export function watch(guard: Guard): void {
   while (exchange !== null) {
     const after = exchange.nextHeld;
     // The first tick after progress comes at any moment of its period, so it does not count.
-    if (guard.tick - exchange.progressTick > TICKS_PER_STALL) giveUp(exchange);
+    if (guard.tick - exchange.progressTick > guard.ticksPerStall) giveUp(exchange);
     exchange = after;
   }
-  if (guard.firstHeld === null && setTick(0)) guard.isTicking = false;
+  flush(guard);
+  if (guard.firstHeld === null && !hasRecords(guard) && setTick(0)) guard.isTicking = false;
 }
 
 function giveUp(exchange: Exchange): void {
   // A stream that the host no longer knows is deleted by it; nothing passes meanwhile.
   if (!actOn(exchange.contextId)) return;
   if (exchange.stage == Stage.Refused) refuse(exchange, exchange.reason);
+  else if (exchange.stage == Stage.Waiting) refuse(exchange, Reason.AuditUnavailable);
   else refuse(exchange, isBlind(exchange) ? Reason.HeadersMode : Reason.Stalled);
 }
 

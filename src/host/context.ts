@@ -1,5 +1,6 @@
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { HeaderMap } from "./header-map.ts";
+import type { HttpCallRequest } from "./http-call.ts";
 import type { LocalReply } from "./local-reply.ts";
 import type { PropertyValue } from "./properties.ts";
 import type { Status } from "./status.ts";
@@ -20,6 +21,8 @@ export interface Context {
   continueStream(type: number): Status;
   closeStream(type: number): Status;
   sendLocalReply(reply: LocalReply): void;
+  /** A call belongs to the root context, whoever makes it. A refused one has token 0. */
+  httpCall(request: HttpCallRequest): { readonly status: Status; readonly token: number };
   /** Zero stops the timer of the root context that this context belongs to. */
   setTickPeriod(milliseconds: number): void;
   /** `proxy_done`: the module has finished after its on_done returned 0. */

@@ -194,6 +194,38 @@ export function envFunctions(host: HostState): Record<EnvFunctionName, (...args:
       return Status.Ok;
     },
 
+    proxy_http_call(
+      cluster: number,
+      clusterLength: number,
+      headers: number,
+      headersLength: number,
+      body: number,
+      bodyLength: number,
+      trailers: number,
+      trailersLength: number,
+      timeoutMs: number,
+      tokenOut: number,
+    ): Status {
+      const context = host.context();
+      const clusterText = text(cluster, clusterLength);
+      const bodyBytes = memory.read(body, bodyLength);
+      const headerPairs = memory.read(headers, headersLength);
+      const trailerPairs = memory.read(trailers, trailersLength);
+      if (clusterText === undefined || bodyBytes === undefined) return Status.InvalidMemoryAccess;
+      if (headerPairs === undefined || trailerPairs === undefined) return Status.InvalidMemoryAccess;
+      // The place for the token is tried before anything is sent.
+      if (!memory.writeU32(tokenOut, 0)) return Status.InvalidMemoryAccess;
+      const { status, token } = context.httpCall({
+        cluster: clusterText,
+        headers: decodePairs(headerPairs),
+        body: bodyBytes,
+        trailers: decodePairs(trailerPairs),
+        timeoutMs,
+      });
+      memory.writeU32(tokenOut, token);
+      return status;
+    },
+
     proxy_define_metric(type: number, name: number, nameLength: number, out: number): Status {
       const nameText = text(name, nameLength);
       if (nameText === undefined) return Status.InvalidMemoryAccess;

@@ -6,6 +6,7 @@
 
 export { type HeaderInput, HeaderMap, type HeaderPair } from "./header-map.ts";
 export { HostError, type HostErrorCode } from "./host-error.ts";
+export type { HttpCall, HttpCallAnswer } from "./http-call.ts";
 export type { LocalReply } from "./local-reply.ts";
 export type { LogLevel, LogLine } from "./machine.ts";
 export { Metrics, type MetricType } from "./metrics.ts";

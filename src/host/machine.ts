@@ -46,8 +46,6 @@ export class Machine implements HostState {
   readonly calls: Record<string, number> = {};
   /** Every live context by its id. */
   readonly contexts = new Map<number, Context>();
-  /** Told once, when the module has trapped. */
-  readonly onFailure = new Set<() => void>();
   /** The trap that ended this VM. */
   failure: Error | undefined;
 
@@ -162,17 +160,12 @@ export class Machine implements HostState {
       return this.#exports[name]!(...args) ?? 0;
     } catch (error) {
       if (!isTrap(error)) throw error;
-      this.#fail(error);
+      this.failure = error;
       return undefined;
     } finally {
       this.#current = outer.current;
       this.#effectiveId = outer.effectiveId;
     }
-  }
-
-  #fail(error: Error): void {
-    this.failure = error;
-    for (const tell of this.onFailure) tell();
   }
 
   #allocate(bytes: number): number {

@@ -1,5 +1,7 @@
 import type { Context, NamedBuffer } from "./context.ts";
+import type { HeaderMap } from "./header-map.ts";
 import { HostError } from "./host-error.ts";
+import type { HttpCall, HttpCallRequest, HttpCallResponse, HttpClient } from "./http-call.ts";
 import type { Machine } from "./machine.ts";
 import type { PropertyValue } from "./properties.ts";
 import { Status } from "./status.ts";
@@ -12,8 +14,8 @@ export interface PluginOptions {
   readonly rootId?: string;
 }
 
-const PLUGIN_CONFIGURATION = 7;
-const VM_CONFIGURATION = 6;
+const BUFFER = { HttpCallResponse: 4, VmConfiguration: 6, PluginConfiguration: 7 } as const;
+const MAP = { HttpCallResponseHeaders: 6, HttpCallResponseTrailers: 7 } as const;
 
 /** One configuration of the module: its root context. Several can live in one VM. */
 export class Plugin {
@@ -26,10 +28,16 @@ export class Plugin {
   #stopped = false;
 
   /** Creates the root context and calls `proxy_on_context_create`, `proxy_on_vm_start` and `proxy_on_configure`. */
-  constructor(machine: Machine, configuration: Uint8Array, options: PluginOptions, streamDefaults: StreamOptions) {
+  constructor(
+    machine: Machine,
+    client: HttpClient,
+    configuration: Uint8Array,
+    options: PluginOptions,
+    streamDefaults: StreamOptions,
+  ) {
     this.#machine = machine;
     this.#streamDefaults = streamDefaults;
-    this.#root = new PluginRoot(machine, configuration, options);
+    this.#root = new PluginRoot(machine, client, configuration, options);
     this.accepted = this.#root.start(configuration.length);
   }
 
@@ -41,6 +49,11 @@ export class Plugin {
   /** What the module last set with `proxy_set_tick_period_milliseconds`; 0 is no timer. */
   get tickPeriodMs(): number {
     return this.#root.tickPeriodMs;
+  }
+
+  /** The HTTP calls that are under way, oldest first. A call leaves the list when it ends. */
+  get httpCalls(): readonly HttpCall[] {
+    return this.#root.httpCalls;
   }
 
   /** Lets the timer fire once. @throws HostError ERR_DRIVER when the module has set no period. */
@@ -69,14 +82,20 @@ export class PluginRoot implements Context {
   readonly id: number;
   readonly inAccessLog = false;
   tickPeriodMs = 0;
+  httpCalls: readonly HttpCall[] = [];
   readonly #machine: Machine;
+  readonly #client: HttpClient;
   readonly #configuration: Uint8Array;
   readonly #options: PluginOptions;
   #configuring = false;
   #waitsForDone = false;
+  #deleted = false;
+  /** Of the callback that runs. */
+  #response: HttpCallResponse | undefined;
 
-  constructor(machine: Machine, configuration: Uint8Array, options: PluginOptions) {
+  constructor(machine: Machine, client: HttpClient, configuration: Uint8Array, options: PluginOptions) {
     this.#machine = machine;
+    this.#client = client;
     this.#configuration = configuration;
     this.#options = options;
     this.id = machine.nextContextId();
@@ -109,14 +128,18 @@ export class PluginRoot implements Context {
     this.tickPeriodMs = milliseconds;
   }
 
-  headerMap(): undefined {
-    return undefined;
+  /** A response to a call can be read and not written, and has no size that can be asked for. */
+  headerMap(id: number, writing: boolean): HeaderMap | undefined {
+    if (writing) return undefined;
+    if (id === MAP.HttpCallResponseHeaders) return this.#response?.headers;
+    return id === MAP.HttpCallResponseTrailers ? this.#response?.trailers : undefined;
   }
 
-  /** The configuration can be read only while it is delivered. */
+  /** The configuration can be read only while it is delivered, a response only in its callback. */
   buffer(id: number): NamedBuffer | undefined {
-    if (id === PLUGIN_CONFIGURATION && this.#configuring) return this.#configuration;
-    return id === VM_CONFIGURATION ? new Uint8Array() : undefined;
+    if (id === BUFFER.PluginConfiguration && this.#configuring) return this.#configuration;
+    if (id === BUFFER.HttpCallResponse) return this.#response?.body;
+    return id === BUFFER.VmConfiguration ? new Uint8Array() : undefined;
   }
 
   property(path: readonly string[]): PropertyValue | undefined {
@@ -141,8 +164,32 @@ export class PluginRoot implements Context {
 
   sendLocalReply(): void {}
 
+  httpCall(request: HttpCallRequest) {
+    const call = this.#client.start(request, (ended, response) => this.#endCall(ended, response));
+    if (typeof call === "number") return { status: call, token: 0 };
+    this.httpCalls = [...this.httpCalls, call];
+    return { status: Status.Ok, token: call.token };
+  }
+
+  /** An undefined response is a failure: the callback gets zeros. */
+  #endCall(call: HttpCall, response: HttpCallResponse | undefined): void {
+    // The calls of a root context that is gone are cancelled: what the server does is not seen any more.
+    if (this.#deleted) return;
+    this.httpCalls = this.httpCalls.filter((other) => other !== call);
+    if (this.#machine.failure !== undefined || !this.#machine.has("proxy_on_http_call_response")) return;
+    this.#response = response;
+    // Before whatever the callback puts off: the response cannot be read in the callbacks of a stream that it resumes.
+    this.#machine.defer(() => {
+      this.#response = undefined;
+    });
+    const sizes = [response?.headers.size ?? 0, response?.body.length ?? 0, response?.trailers?.size ?? 0];
+    this.#invoke("proxy_on_http_call_response", [this.id, call.token, ...sizes]);
+  }
+
   #delete(): void {
     this.#invoke("proxy_on_delete", [this.id]);
+    this.#deleted = true;
+    this.httpCalls = [];
     this.#machine.contexts.delete(this.id);
   }
 

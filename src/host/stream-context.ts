@@ -2,6 +2,7 @@ import { BodyBuffer } from "./body-buffer.ts";
 import type { Context, NamedBuffer } from "./context.ts";
 import type { HeaderMap } from "./header-map.ts";
 import { HostError } from "./host-error.ts";
+import type { HttpCallRequest } from "./http-call.ts";
 import { type DataStatus, type HeadersStatus, Iteration, type TrailersStatus } from "./iteration.ts";
 import { type LocalReply, ownReply, replyHeaders } from "./local-reply.ts";
 import type { Machine } from "./machine.ts";
@@ -64,7 +65,6 @@ export class StreamContext implements Context {
   readonly #waiting: Record<Side, (() => void)[]> = { request: [], response: [] };
   /** What the client has sent since reading stopped, in bytes. */
   #unreadBytes = 0;
-  readonly #onVmFailure = () => this.#failStream();
   #requestHeaders: HeaderMap | undefined;
   #responseHeaders: HeaderMap | undefined;
   #responseTrailers: HeaderMap | undefined;
@@ -90,7 +90,6 @@ export class StreamContext implements Context {
   startRequest(headers: HeaderMap, endOfStream: boolean): void {
     this.#requestHeaders = headers;
     this.#machine.contexts.set(this.id, this);
-    this.#machine.onFailure.add(this.#onVmFailure);
     this.#invoke("proxy_on_context_create", [this.id, this.#root.id]);
     this.decode.headers(headers, endOfStream);
   }
@@ -131,12 +130,12 @@ export class StreamContext implements Context {
     this.#invoke("proxy_on_done", [this.id]);
     this.#invoke("proxy_on_delete", [this.id]);
     this.#machine.contexts.delete(this.id);
-    this.#machine.onFailure.delete(this.#onVmFailure);
   }
 
   // What the module asks for.
 
   headerMap(id: number, writing: boolean): HeaderMap | undefined {
+    if (id > MAP.ResponseTrailers) return this.#root.headerMap(id, writing);
     if (this.inAccessLog && !writing) {
       if (id === MAP.RequestHeaders) return this.#requestHeaders;
       if (id === MAP.ResponseHeaders) return this.#responseHeaders;
@@ -219,6 +218,10 @@ export class StreamContext implements Context {
     this.#machine.defer(() => this.#localReply(reply));
   }
 
+  httpCall(request: HttpCallRequest) {
+    return this.#root.httpCall(request);
+  }
+
   setTickPeriod(milliseconds: number): void {
     this.#root.setTickPeriod(milliseconds);
   }
@@ -291,7 +294,7 @@ export class StreamContext implements Context {
     this.#machine.invoke(this, name, args, () => undefined);
   }
 
-  /** Failure policy FAIL_CLOSED. */
+  /** Failure policy FAIL_CLOSED. A stream that is held when another one traps hears of it at its next callback only. */
   #failStream(): void {
     if (this.#vmFailureAnswered || this.finished) return;
     this.#vmFailureAnswered = true;

@@ -1,12 +1,13 @@
 import { checkModule, ENV_FUNCTIONS, WASI_FUNCTIONS } from "./abi.ts";
 import { HostError } from "./host-error.ts";
+import { type ClusterOptions, HttpClient } from "./http-call.ts";
 import { ALLOCATOR, type LogLine, Machine, type MachineOptions } from "./machine.ts";
 import type { Metrics } from "./metrics.ts";
 import { Plugin, type PluginOptions } from "./plugin.ts";
 import type { StreamOptions } from "./stream-context.ts";
 
 /** Settings of a VM, and the defaults of the streams in it. */
-export interface VmOptions extends MachineOptions {
+export interface VmOptions extends MachineOptions, ClusterOptions {
   /** 1 inbound, 2 outbound: the attribute `xds.listener_direction` of every stream. Default 1. */
   readonly listenerDirection?: 1 | 2;
 }
@@ -18,6 +19,7 @@ export interface VmOptions extends MachineOptions {
  */
 export class Vm {
   readonly #machine: Machine;
+  readonly #client: HttpClient;
   readonly #streamDefaults: StreamOptions;
 
   /**
@@ -31,13 +33,14 @@ export class Vm {
 
   private constructor(machine: Machine, options: VmOptions) {
     this.#machine = machine;
+    this.#client = new HttpClient(options);
     this.#streamDefaults = { listenerDirection: options.listenerDirection ?? 1 };
   }
 
   /** Starts a plugin with its configuration; look at `accepted` afterwards. */
   startPlugin(configuration: string | Uint8Array, options: PluginOptions = {}): Plugin {
     const bytes = typeof configuration === "string" ? Buffer.from(configuration, "utf8") : configuration;
-    return new Plugin(this.#machine, bytes, options, this.#streamDefaults);
+    return new Plugin(this.#machine, this.#client, bytes, options, this.#streamDefaults);
   }
 
   /** What the module has logged, in order. The caller may empty the array. */
@@ -54,7 +57,7 @@ export class Vm {
     return this.#machine.calls;
   }
 
-  /** True after a trap: from then on every stream gets 503 `wasm_fail_stream` (failure policy FAIL_CLOSED). */
+  /** True after a trap: from then on a stream gets 503 `wasm_fail_stream` (failure policy FAIL_CLOSED) when a callback of it is due. */
   get failed(): boolean {
     return this.#machine.failure !== undefined;
   }

@@ -191,6 +191,7 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   response_type: "unguarded",
   response_too_large: "limits.list_bytes",
   human_required: "identity.require_human",
+  audit_unavailable: "audit.required",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */

@@ -1,7 +1,9 @@
-import { probeConfiguration, type Row } from "./row.ts";
+import { probeConfiguration, type Row, SERVED_CLUSTERS } from "./row.ts";
 
 const TYPE = "type.googleapis.com/envoy.extensions";
 const LOOPBACK = "127.0.0.1";
+/** Nothing listens there (tcpmux). */
+const REFUSING_PORT = 1;
 
 /** An Envoy bootstrap with one listener per row (by its label, on a free port), all of them leading to one server. */
 export function bootstrapFor(rows: ReadonlyMap<string, Row>, wasmPath: string, originPort: number): object {
@@ -10,17 +12,28 @@ export function bootstrapFor(rows: ReadonlyMap<string, Row>, wasmPath: string, o
     static_resources: {
       listeners: [...rows].map(([label, row]) => listener(label, row, wasmPath)),
       clusters: [
-        {
-          name: "origin",
-          type: "STATIC",
-          load_assignment: {
-            cluster_name: "origin",
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(originPort) } }] }],
-          },
-        },
+        cluster("origin", [originPort]),
+        ...SERVED_CLUSTERS.map((name) => cluster(name, [originPort], name === "trails" ? RESPONSE_TRAILERS : {})),
+        cluster("refuses", [REFUSING_PORT]),
+        cluster("empty", []),
+        cluster("full", [originPort], { circuit_breakers: { thresholds: [{ max_pending_requests: 0 }] } }),
       ],
     },
   };
+}
+
+const RESPONSE_TRAILERS = {
+  typed_extension_protocol_options: {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": `${TYPE}.upstreams.http.v3.HttpProtocolOptions`,
+      explicit_http_config: { http_protocol_options: { enable_trailers: true } },
+    },
+  },
+};
+
+function cluster(name: string, ports: readonly number[], options: object = {}): object {
+  const endpoints = ports.map((port) => ({ lb_endpoints: [{ endpoint: { address: socketAddress(port) } }] }));
+  return { name, type: "STATIC", load_assignment: { cluster_name: name, endpoints }, ...options };
 }
 
 function listener(label: string, row: Row, wasmPath: string): object {

@@ -49,9 +49,11 @@ async function run(label: string, row: Row): Promise<Outcome> {
   try {
     await until(() => calls(label).length > 0);
     let ticks = 0;
+    let callsEnded = 0;
     for (const action of row.client ?? []) {
       if ("tick" in action) ticks++;
-      await act(label, client, action, ticks);
+      if ("called" in action) callsEnded++;
+      await act(label, client, action, "tick" in action ? ticks : callsEnded);
     }
     await Promise.race([client.ended, sleep(row.expect.client === "waits" ? SILENCE_MS : PATIENCE_MS)]);
     const response = client.response();
@@ -60,7 +62,14 @@ async function run(label: string, row: Row): Promise<Outcome> {
     await until(() => calls(label).length >= row.expect.calls.length);
     if (row.expect.log === "missing") await sleep(SILENCE_MS);
     else await until(() => logged(label) !== "missing");
-    return { calls: calls(label), client: response, server: origin.seen(label), log: logged(label) };
+    const called = origin.called(label);
+    return {
+      calls: calls(label),
+      client: response,
+      server: origin.seen(label),
+      ...(called === undefined ? {} : { called }),
+      log: logged(label),
+    };
   } finally {
     client.close();
   }
@@ -80,14 +89,16 @@ function send(label: string, row: Row): WireClient {
   });
 }
 
-async function act(label: string, client: WireClient, action: ClientAction, ticks: number): Promise<void> {
+async function act(label: string, client: WireClient, action: ClientAction, nth: number): Promise<void> {
   const before = calls(label).length;
   if ("serverHas" in action) {
     await until(() => JSON.stringify(origin.seen(label)) === JSON.stringify(action.serverHas));
     await sleep(2 * CHUNK_MS);
     expect(origin.seen(label)).toEqual(action.serverHas);
   } else if ("tick" in action) {
-    await until(() => calls(label).filter((line) => line === "tick").length >= ticks);
+    await until(() => calls(label).filter((line) => line === "tick").length >= nth);
+  } else if ("called" in action) {
+    await until(() => calls(label).filter((line) => line.startsWith("http_call ")).length >= nth);
   } else {
     if ("body" in action) client.body(action.body);
     else if ("end" in action) client.end();

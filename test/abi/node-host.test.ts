@@ -1,8 +1,18 @@
 // Runs the rows on the Node host.
 import { beforeAll, describe, expect, it } from "vitest";
-import { type HttpStream, Vm } from "../../src/host/index.ts";
+import { type HttpCall, type HttpStream, type Plugin, Vm } from "../../src/host/index.ts";
 import { buildProbe } from "./build-probe.ts";
-import { contentLength, headersEndRequest, type Outcome, probeConfiguration, type Row, SERVER_ANSWER } from "./row.ts";
+import {
+  CALL_ANSWER,
+  type ClusterName,
+  contentLength,
+  headersEndRequest,
+  type Outcome,
+  probeConfiguration,
+  type Row,
+  SERVED_CLUSTERS,
+  SERVER_ANSWER,
+} from "./row.ts";
 import { ROWS } from "./rows.ts";
 
 let probe: Uint8Array;
@@ -18,7 +28,11 @@ describe("the Node host does what Envoy does", () => {
 
 function run(row: Row): Outcome {
   const { headersStop = false, bufferLimitBytes, direction = 1 } = row.listener ?? {};
-  const vm = Vm.load(probe, { listenerDirection: direction });
+  const vm = Vm.load(probe, {
+    listenerDirection: direction,
+    clusters: [...SERVED_CLUSTERS, "refuses"],
+    fullClusters: ["empty", "full"],
+  });
   const plugin = vm.startPlugin(probeConfiguration(row, "row"));
   expect(plugin.accepted).toBe(true);
   const stream = plugin.openStream({
@@ -27,6 +41,7 @@ function run(row: Row): Outcome {
     ...(bufferLimitBytes === undefined ? {} : { requestBufferLimit: bufferLimitBytes }),
   });
   const answer = serverFor(row, stream);
+  const called = callsOf(plugin);
 
   stream.requestHeaders(requestHeaders(row), headersEndRequest(row));
   answer();
@@ -35,6 +50,7 @@ function run(row: Row): Outcome {
     else if ("end" in action) stream.requestEnd();
     else if ("disconnect" in action) stream.clientGone();
     else if ("tick" in action) plugin.tick();
+    else if ("called" in action) endCall(action.called, called());
     else if ("serverHas" in action) expect(serverView(stream)).toEqual(action.serverHas);
     else if (row.listener?.trailers || row.request.protocol === "h2") stream.requestTrailers(action.trailers);
     else stream.requestEnd();
@@ -47,6 +63,7 @@ function run(row: Row): Outcome {
     calls: vm.logs.map((line) => line.message.replace("probe row ", "")),
     client: clientView(stream),
     server: serverView(stream),
+    ...calledView(called()),
     log: stream.finished ? logView(stream) : "missing",
   };
 }
@@ -76,6 +93,39 @@ function serverFor(row: Row, stream: HttpStream): () => void {
     stream.responseHeaders({ ":status": `${status}`, "content-type": contentType, "content-length": length }, false);
     stream.responseBody(body, false);
     stream.responseBody("", true);
+  };
+}
+
+/** Every call that the plugin has made so far, those that have ended included. */
+function callsOf(plugin: Plugin): () => readonly HttpCall[] {
+  const calls: HttpCall[] = [];
+  return () => {
+    calls.push(...plugin.httpCalls.filter((call) => !calls.includes(call)));
+    return calls;
+  };
+}
+
+function endCall(cluster: ClusterName, calls: readonly HttpCall[]): void {
+  const call = calls.find((one) => one.cluster === cluster && !one.ended)!;
+  const { status, headers, body } = CALL_ANSWER;
+  // With what Envoy and the server of the suite add.
+  const added = { "x-envoy-upstream-service-time": "1", connection: "keep-alive" };
+  if (cluster === "answers") {
+    call.answer({ status, headers: { ...headers, ...added, "content-length": `${body.length}` }, body });
+  } else if (cluster === "trails") {
+    const framing = { trailer: "x-trailer", "transfer-encoding": "chunked" };
+    call.answer({ status, headers: { ...headers, ...added, ...framing }, body, trailers: { "x-trailer": "last" } });
+  } else if (cluster === "sleeps") call.timeOut();
+  else if (cluster === "cuts" || cluster === "stalls") call.cut();
+  else if (cluster === "drops") call.drop();
+  else call.refuse();
+}
+
+function calledView(calls: readonly HttpCall[]): Pick<Outcome, "called"> {
+  const served = calls.filter(({ cluster }) => cluster !== "refuses");
+  if (served.length === 0) return {};
+  return {
+    called: served.map(({ headers, body }) => `${headers.get(":method")} ${headers.get(":path")} ${body}`).toSorted(),
   };
 }
 

@@ -8,6 +8,7 @@ export type ProbeCallback =
   | "response_headers"
   | "response_body"
   | "response_trailers"
+  | "http_call"
   | "log"
   | "done"
   | "delete";
@@ -20,6 +21,8 @@ export type ClientAction =
   /** The timer fires. */
   | { readonly tick: true }
   | { readonly disconnect: true }
+  /** The oldest HTTP call to a cluster ends, as the cluster has it. */
+  | { readonly called: ClusterName }
   /** Not an action: what the server has seen of the request at this point. */
   | { readonly serverHas: Outcome["server"] };
 
@@ -32,6 +35,8 @@ export interface Outcome {
     | "waits"
     | { readonly status: number; readonly contentType: string; readonly body: string; readonly cut: boolean };
   readonly server: "nothing" | { readonly body: string; readonly ended: boolean };
+  /** The HTTP calls that have reached a server, as method, path and body, sorted. None: left out. */
+  readonly called?: readonly string[];
   /** The access log entry; `missing` while the stream has not ended. `property` is filter state `wasm.probe`. */
   readonly log: "missing" | { readonly code: number; readonly details: string; readonly property: string | null };
 }
@@ -66,6 +71,15 @@ export interface Row {
 
 /** The server's answer in every row. */
 export const SERVER_ANSWER = { status: 200, contentType: "text/plain", body: "origin" } as const;
+
+/** The clusters whose calls reach the server, by what it makes of them. */
+export const SERVED_CLUSTERS = ["answers", "trails", "sleeps", "drops", "cuts", "stalls"] as const;
+/** All clusters that the probe can call: `refuses` takes no connection, `empty` has no host, `full` an open breaker. */
+export const CLUSTERS = [...SERVED_CLUSTERS, "refuses", "empty", "full"] as const;
+export type ClusterName = (typeof CLUSTERS)[number];
+
+/** The answer to an HTTP call. */
+export const CALL_ANSWER = { status: 201, headers: { "x-answer": "yes" }, body: "stored" } as const;
 
 /** The configuration of the probe for a row. */
 export function probeConfiguration(row: Row, label: string): string {

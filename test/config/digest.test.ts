@@ -77,6 +77,15 @@ describe("the filter's digest is that of the written format", () => {
         refusal_detail: "masked",
         request_headers: "hold",
       }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { line: "none", response: "digest" }, metrics: {} }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { otlp: { cluster: 'c|"', authority: "a" }, required: "all" } }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        audit: {
+          otlp: { messages: "none", path: "/", cluster: "c", authority: "a", flush_ms: 1e2 },
+          required: "approval",
+        },
+      }),
       JSON.stringify({ tool_allowlist: ["a"], identity: {} }),
       JSON.stringify({
         tool_allowlist: ["a"],

@@ -110,7 +110,21 @@ const STANDARD: ConfigurationRow[] = [
         require_human: true,
       },
       metrics: { tools: 10 },
-      audit: { line: "none", arguments: "digest", response: "digest" },
+      audit: {
+        line: "none",
+        arguments: "digest",
+        response: "digest",
+        otlp: {
+          cluster: "collector",
+          authority: "collector:4318",
+          path: "/logs",
+          timeout_ms: 100,
+          flush_ms: 100,
+          queue_bytes: 65_536,
+          messages: "none",
+        },
+        required: "all",
+      },
       mode: "monitor",
       refusal: "tool_error",
       refusal_detail: "masked",
@@ -1759,22 +1773,122 @@ const AUDIT: ConfigurationRow[] = [
   bad(
     "an unknown member of audit",
     withMembers({ audit: { lines: "json" } }),
-    'audit: found the unknown member "lines", expected one of line arguments response; did you mean "line"?',
+    'audit: found the unknown member "lines", expected one of line arguments response otlp required; did you mean "line"?',
   ),
   bad(
     "a word for audit",
     withMembers({ audit: "json" }),
-    'audit: found the string "json", expected an object with line, arguments and response',
+    'audit: found the string "json", expected an object with line, arguments, response, otlp and required',
   ),
   bad(
     "null for audit",
     withMembers({ audit: null }),
-    "audit: found null, expected an object with line, arguments and response",
+    "audit: found null, expected an object with line, arguments, response, otlp and required",
   ),
   bad(
     "null for audit.line",
     withMembers({ audit: { line: null } }),
     "audit.line: found null, expected one of json none",
+  ),
+];
+
+const OTLP = {
+  cluster: "outbound|4318||otel-collector.observability.svc.cluster.local",
+  authority: "otel-collector:4318",
+};
+const CLUSTER = "a cluster's name of 1 to 512 bytes of printable ASCII";
+const AUTHORITY = "a host of 1 to 256 bytes of printable ASCII";
+const LOGS_PATH = "an absolute path of 1 to 256 bytes of printable ASCII";
+
+function otlp(members: Record<string, unknown>): string {
+  return withMembers({ audit: { otlp: { ...OTLP, ...members } } });
+}
+
+const COLLECTOR: ConfigurationRow[] = [
+  good("a collector", otlp({})),
+  ...["none", "approval", "all"].map((required) =>
+    good(`required records: ${required}`, withMembers({ audit: { otlp: OTLP, required } })),
+  ),
+  good("required: none without a collector", withMembers({ audit: { required: "none" } })),
+  ...["approval", "all"].map((required) =>
+    bad(
+      `required records without a collector: ${required}`,
+      withMembers({ audit: { required } }),
+      "audit: found required without otlp, expected a collector that acknowledges records",
+    ),
+  ),
+  bad(
+    "another word for audit.required",
+    withMembers({ audit: { otlp: OTLP, required: "some" } }),
+    'audit.required: found the string "some", expected one of none approval all',
+  ),
+  ...["all", "none"].map((messages) => good(`records of messages: ${messages}`, otlp({ messages }))),
+  bad(
+    "another word for messages",
+    otlp({ messages: "some" }),
+    'audit.otlp.messages: found the string "some", expected one of all none',
+  ),
+  good("a cluster of 512 bytes", otlp({ cluster: "c".repeat(512) })),
+  good("an authority of 256 bytes", otlp({ authority: "a".repeat(256) })),
+  good("a path of 256 bytes for logs", otlp({ path: `/${"p".repeat(255)}` })),
+  good("the path / for logs", otlp({ path: "/" })),
+  ...(
+    [
+      ["cluster", 512, CLUSTER],
+      ["authority", 256, AUTHORITY],
+      ["path", 256, LOGS_PATH],
+    ] as const
+  ).flatMap(([member, most, what]) => [
+    ...["", "a b", "a\n", "ä", "x".repeat(most + 1)].map((text) =>
+      bad(
+        `${JSON.stringify(text)} as audit.otlp.${member}`,
+        otlp({ [member]: text }),
+        `audit.otlp.${member}: found the string "${text.length > 64 ? "x".repeat(64) : escaped(text)}", expected ${what}`,
+      ),
+    ),
+    bad(`null as audit.otlp.${member}`, otlp({ [member]: null }), `audit.otlp.${member}: found null, expected ${what}`),
+  ]),
+  bad(
+    "a path for logs that is not absolute",
+    otlp({ path: "v1/logs" }),
+    `audit.otlp.path: found the string "v1/logs", expected ${LOGS_PATH}`,
+  ),
+  ...(
+    [
+      ["timeout_ms", 100, 60_000],
+      ["flush_ms", 100, 10_000],
+      ["queue_bytes", 65_536, 67_108_864],
+    ] as const
+  ).flatMap(([member, least, most]) => [
+    good(`the least ${member}`, otlp({ [member]: least })),
+    good(`the most ${member}`, otlp({ [member]: most })),
+    ...[least - 1, most + 1].map((value) =>
+      bad(
+        `${value} as ${member}`,
+        otlp({ [member]: value }),
+        `audit.otlp.${member}: found the number ${value}, expected a whole number from ${least} to ${most}`,
+      ),
+    ),
+  ]),
+  bad(
+    "a collector without a cluster",
+    withMembers({ audit: { otlp: { authority: "a" } } }),
+    "audit.otlp: found no cluster, expected the name of the proxy's cluster for the collector",
+  ),
+  bad(
+    "a collector without an authority",
+    withMembers({ audit: { otlp: { cluster: "a" } } }),
+    "audit.otlp: found no authority, expected the collector's host like otel-collector:4318",
+  ),
+  bad(
+    "an unknown member of audit.otlp",
+    otlp({ headers: {} }),
+    'audit.otlp: found the unknown member "headers", expected one of cluster authority path timeout_ms flush_ms queue_bytes messages',
+  ),
+  bad(
+    "a URL for audit.otlp",
+    withMembers({ audit: { otlp: "http://c:4318" } }),
+    'audit.otlp: found the string "http://c:4318", expected an object with cluster and authority',
   ),
 ];
 
@@ -1817,6 +1931,7 @@ export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...RESPONSE_URIS,
   ...IDENTITY,
   ...AUDIT,
+  ...COLLECTOR,
   ...METRICS,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
 ];

@@ -2,13 +2,20 @@
 // and the filter; every link and every path of the tree leads somewhere.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { complaints, VERSION_MEMBER, writeRecord } from "../../src/audit/record.ts";
 import { Vm } from "../../src/host/index.ts";
 import { projectPath } from "../../src/project.ts";
 import { schemaComplaints } from "../config/schema.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+
+const RECORD_MEMBERS = (
+  JSON.parse(readFileSync(projectPath("schema", "audit-record.schema.json"), "utf8")) as { properties: object }
+).properties;
+const isPartOfRecord = new Ajv2020().compile({ properties: RECORD_MEMBERS, additionalProperties: false });
 
 const PAGES = [
   ...["README.md", "CHANGELOG.md", "SECURITY.md", "filters/README.md", "schema/policy-digest.md"],
@@ -45,9 +52,20 @@ function policiesOf(value: unknown): string[] | undefined {
   if ("http_filters" in value) return policiesOf(value.http_filters);
   // What a manifest of a workload has for its proxy.
   if ("metadata" in value) return [];
-  // A message to or from a client, an entry of the access log.
-  if ("jsonrpc" in value || "response_code" in value) return [];
+  // A message to or from a client, an entry of the access log, an audit record or a part of one.
+  if ("jsonrpc" in value || "response_code" in value || isOfRecord(value)) return [];
   return [JSON.stringify(value)];
+}
+
+function isOfRecord(value: Record<string, unknown>): boolean {
+  return "mcp_guard.decision" in value;
+}
+
+/** What is wrong with an audit record, or with the members of a part of one. */
+function recordComplaints(value: unknown): readonly object[] {
+  if (!isObject(value) || !isOfRecord(value)) return [];
+  if (VERSION_MEMBER in value) return complaints(writeRecord(value), value);
+  return isPartOfRecord(value) ? [] : (isPartOfRecord.errors ?? []);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -63,8 +81,10 @@ test("the pages have examples", () => {
 });
 
 describe.each(examples.map((example) => [example.place, example] as const))("%s", (_, { text }) => {
-  test("parses, and its policy is accepted by the schema and by the filter", () => {
-    const policies = policiesOf(parse(text));
+  test("parses, its policy is accepted by the schema and by the filter, and its record by the schema", () => {
+    const example: unknown = parse(text);
+    expect(recordComplaints(example)).toEqual([]);
+    const policies = policiesOf(example);
     expect(policies).toBeDefined();
     for (const policy of policies ?? []) {
       expect(schemaComplaints(JSON.parse(policy))).toEqual([]);

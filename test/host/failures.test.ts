@@ -41,6 +41,8 @@ interface Scenario {
   readonly body?: string;
   /** Without a failure. */
   readonly verdict: string;
+  /** What it may be besides when a call fails. */
+  readonly refusals?: readonly string[];
 }
 
 const deliver = (delivery: Delivery) => (plugin: Plugin) => {
@@ -58,6 +60,14 @@ function filtered(plugin: Plugin): HttpStream {
   const head = [[":status", "200"], ["content-type", "application/json"], ["content-length", "75"], ...untrue] as const;
   stream.responseHeaders(head, false);
   stream.responseBody('{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"evil"},{"name":"safe"}]}}', true);
+  return stream;
+}
+
+/** A request whose record the collector acknowledges. */
+function recorded(plugin: Plugin): HttpStream {
+  const stream = send(plugin, { body: toolCall("safe") });
+  plugin.httpCalls[0]?.answer({ status: 200, body: "{}" });
+  if (stream.upstream.ended && !stream.finished) answer(stream);
   return stream;
 }
 
@@ -98,6 +108,14 @@ const SCENARIOS: readonly Scenario[] = [
     run: deliver({ body: toolCall("delete_all") }),
     verdict: "refuse approval_not_configured 200",
   },
+  {
+    name: "a call that waits for its record",
+    configuration: { ...POLICY, audit: { otlp: { cluster: "collector", authority: "otel:4318" }, required: "all" } },
+    run: recorded,
+    body: toolCall("safe"),
+    verdict: "allow",
+    refusals: ["refuse audit_unavailable 503"],
+  },
   { name: "a refused head", run: deliver({ method: "PUT", end: "headers" }), verdict: "refuse http_method 405" },
   { name: "no JSON", run: deliver({ body: `${EVIL}x` }), verdict: "refuse json_trailing_data 400" },
   { name: "a stalled body", run: (plugin) => open(plugin), verdict: "refuse stalled 408" },
@@ -128,7 +146,8 @@ function outcome(stream: HttpStream, { body }: Scenario): string {
   return upstream.ended && isInternal && isHidden ? "refuse internal 500" : verdict(stream, body);
 }
 
-const startScenario = ({ configuration = POLICY }: Scenario): Guard => startGuard(configuration);
+const startScenario = ({ configuration = POLICY }: Scenario): Guard =>
+  startGuard(configuration, { clusters: ["collector"] });
 
 describe.each(SCENARIOS)("$name", (scenario) => {
   const calm = startScenario(scenario);
@@ -155,7 +174,7 @@ describe.each(SCENARIOS)("$name", (scenario) => {
         }
         const found = outcome(stream, scenario);
         if (scenario.verdict.startsWith("refuse")) expect(found, where).toMatch(/^refuse /);
-        else expect([scenario.verdict, "refuse internal 500"], where).toContain(found);
+        else expect([scenario.verdict, "refuse internal 500", ...(scenario.refusals ?? [])], where).toContain(found);
       }
     }
   });
@@ -166,7 +185,7 @@ describe.each(SCENARIOS)("$name", (scenario) => {
       guard.vm.failNextAllocation({ after });
       const found = outcome(run(guard, scenario), scenario);
       if (scenario.verdict.startsWith("refuse")) expect(found).toMatch(/^refuse /);
-      else expect([scenario.verdict, "refuse internal 500"]).toContain(found);
+      else expect([scenario.verdict, "refuse internal 500", ...(scenario.refusals ?? [])]).toContain(found);
     }
   });
 });

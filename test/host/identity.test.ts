@@ -38,7 +38,7 @@ function call(headers: readonly HeaderPair[], properties: Record<string, Propert
 function arrived(configuration: object, headers: readonly HeaderPair[], properties: Record<string, PropertyValue>) {
   const { vm, plugin } = startGuard(configuration);
   const stream = exchange(plugin, call(headers, properties));
-  const pairs = stream.upstream.headers?.pairs().filter(([name]) => name.replaceAll("_", "-") === "user-identity");
+  const pairs = stream.upstream.headers?.pairs().filter(([name]) => /^user[-_.]identity$/.test(name));
   return { pairs, rejected: Number(vm.metrics.value(REJECTED) ?? 0) };
 }
 
@@ -65,6 +65,9 @@ describe("require_human", () => {
     expect(verdictOf([user("alice")], { [PEER]: STRANGER })).toBe(NOBODY);
     // The peer's own certificate counts, not what stands beside it.
     expect(verdictOf([user("alice")], { [PEER]: STRANGER, [WAYPOINT]: GATEWAY })).toBe(NOBODY);
+    expect(verdictOf([user("alice")], { [PEER]: "a".repeat(513), [WAYPOINT]: GATEWAY })).toBe(NOBODY);
+    expect(verdictOf([user("alice")], { [PEER]: "a\u0000", [WAYPOINT]: GATEWAY })).toBe(NOBODY);
+    expect(verdictOf([user("alice")], { [PEER]: "", [WAYPOINT]: GATEWAY })).toBe("allow");
     expect(verdictOf([user("alice")], { [PEER]: `${GATEWAY}2` })).toBe(NOBODY);
     expect(verdictOf([user("alice")], { [PEER]: GATEWAY.slice(0, -1) })).toBe(NOBODY);
   });
@@ -141,7 +144,7 @@ describe("a contradiction", () => {
 
   test("between token and header is refused", () => {
     expect(post(plugin, call([user("bob")], { ...ALICE, [PEER]: GATEWAY }))).toBe(REFUSED);
-    expect(post(plugin, call([user("alice ")], { ...ALICE, [PEER]: GATEWAY }))).toBe(REFUSED);
+    expect(post(plugin, call([user("Alice")], { ...ALICE, [PEER]: GATEWAY }))).toBe(REFUSED);
     expect(post(plugin, call([user("alice")], { ...ALICE, [PEER]: GATEWAY }))).toBe("allow");
     // A header that does not count contradicts nobody.
     expect(post(plugin, call([user("bob")], { ...ALICE, [PEER]: STRANGER }))).toBe("allow");
@@ -187,6 +190,9 @@ describe("a header that does not count", () => {
     ["from a stranger", [user("alice")], { [PEER]: STRANGER }],
     ["twice from the gateway", [user("alice"), user("alice")], { [PEER]: GATEWAY }],
     ["under a look-alike's name", [["user_identity", "alice"] as const], { [PEER]: GATEWAY }],
+    ["under a name that CGI makes the same of", [["user.identity", "alice"] as const], { [PEER]: GATEWAY }],
+    ["with a space in front of it", [user(" alice")], { [PEER]: GATEWAY }],
+    ["with a space behind it", [user("alice ")], { [PEER]: GATEWAY }],
     ["beside a look-alike", [user("alice"), ["user_identity", "bob"] as const], { [PEER]: GATEWAY }],
     ["that cannot be read", [user("\u0001")], { [PEER]: GATEWAY }],
   ] as const)("%s never arrives, and is counted", (_what, headers, properties) => {
@@ -219,6 +225,45 @@ describe("a header that does not count", () => {
     }
   });
 
+  describe("in trailers", () => {
+    const TRAILERS: readonly HeaderPair[] = [user("alice"), ["user_identity", "bob"], ["x-checksum", "0"]];
+    const ended = (configuration: object, delivery: Delivery = {}) => {
+      const guard = startGuard(configuration);
+      const stream = send(guard.plugin, { body: toolCall("safe"), ...delivery, end: "never" });
+      stream.requestTrailers(TRAILERS);
+      return { stream, rejected: Number(guard.vm.metrics.value(REJECTED) ?? 0) };
+    };
+
+    test.each([
+      ["of a judged request", ANYBODY, {}],
+      ["of one that passes as it comes", { ...ANYBODY, request_body: "stream" }, {}],
+      ["of one that is not guarded", { ...ANYBODY, unguarded: [{ methods: ["POST"], path: "/mcp" }] }, {}],
+      ["of a gateway", ANYBODY, { stream: { properties: { [PEER]: GATEWAY } } }],
+    ] as const)("%s never arrives", (_what, configuration, delivery) => {
+      const { stream, rejected } = ended(configuration, delivery);
+      expect(stream.upstream.trailers?.pairs()).toEqual([["x-checksum", "0"]]);
+      expect(rejected).toBe(2);
+    });
+
+    test("stays in monitor mode, and without the member", () => {
+      const watched = ended({ ...ANYBODY, mode: "monitor" });
+      expect([watched.stream.upstream.trailers?.pairs(), watched.rejected]).toEqual([TRAILERS, 2]);
+      expect(ended({ tool_allowlist: ["safe"] }).stream.upstream.trailers?.pairs()).toEqual(TRAILERS);
+    });
+
+    test.each(["proxy_remove_header_map_value", "proxy_get_header_map_pairs"])(
+      "keeps the request back when %s fails",
+      (name) => {
+        const { vm, plugin } = startGuard(ANYBODY);
+        const stream = send(plugin, { body: toolCall("safe"), end: "never" });
+        vm.failNext(name, 2);
+        stream.requestTrailers(TRAILERS);
+        expect(stream.localReply?.status).toBe(500);
+        expect(stream.upstream.ended).toBe(false);
+      },
+    );
+  });
+
   test("keeps the whole request back when the proxy does not take it out", () => {
     for (const headers of [[user("alice")], [["user_identity", "alice"] as const]]) {
       const { vm, plugin } = startGuard(ANYBODY);
@@ -231,7 +276,8 @@ describe("a header that does not count", () => {
     const others: HeaderPair[] = [
       ["user-identit", "a"],
       ["user-identity2", "b"],
-      ["user.identity", "c"],
+      ["userxidentity", "c"],
+      ["user1identity", "c"],
       ["user--identity", "d"],
       ["x-user-identity", "e"],
     ];

@@ -16,7 +16,7 @@ test("a fresh VM takes 512 KiB", () => {
 });
 
 test.each([
-  ["waits for its response", 806],
+  ["waits for its response", 823],
   ["is an event stream between two events", 3158],
   ["is an event stream that a GET has opened", 5126],
   ["is in the middle of a JSON text", 11_667],

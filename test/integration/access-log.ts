@@ -19,6 +19,23 @@ export function logAlso(
   }
 }
 
+/**
+ * For `RigOptions.edit`: one more access log for guards, all of them unless some are named, with the audit record of each exchange as a line. It goes
+ * behind `logAlso`, which knows logs in JSON only.
+ */
+export function logRecords(bootstrap: Bootstrap, path: string, guards?: readonly string[]): void {
+  for (const listener of listenersOf(bootstrap, guards)) {
+    (connectionManager(listener).access_log as object[]).push({
+      name: "envoy.access_loggers.file",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path,
+        log_format: { text_format_source: { inline_string: "%FILTER_STATE(wasm.mcp_audit:PLAIN)%\n" } },
+      },
+    });
+  }
+}
+
 /** Waits for the entry of a request, and returns it with the members that `logAlso` has added. */
 export async function logged(
   envoy: RunningEnvoy,

@@ -24,6 +24,18 @@ export declare function proxy_get_property(path: usize, pathBytes: usize, pointe
 export declare function proxy_set_property(path: usize, pathBytes: usize, value: usize, bytes: usize): u32;
 export declare function proxy_set_effective_context(context: u32): u32;
 export declare function proxy_continue_stream(streamType: u32): u32;
+export declare function proxy_http_call(
+  cluster: usize,
+  clusterBytes: usize,
+  headers: usize,
+  headersBytes: usize,
+  body: usize,
+  bodyBytes: usize,
+  trailers: usize,
+  trailersBytes: usize,
+  timeoutMs: u32,
+  token: usize,
+): u32;
 export declare function proxy_send_local_response(
   status: u32,
   details: usize,

@@ -15,11 +15,16 @@
 //   replace:<map>:<name>=<v>   replaces a header
 //   remove:<map>:<name>        removes a header
 //   pairs:<map>                how many pairs there are
-//   body                       the bytes of this callback; on a tick, of the request
+//   body                       the bytes of this callback; on a tick, of the request; on an http_call, of the response
+//   size                       how many bytes the callback was told of
+//   buffer:<id>                the bytes of a buffer
 //   write:<text>               replaces the bytes of this callback
 //   continue:<stream type>     goes on
 //   arm                        lets the ticks that follow act, for this stream
 //   effective                  makes the armed stream the effective context
+//   call:<cluster>,<timeout>,<fault>   an HTTP call, POST /<cluster> with x-row: <name> and body {"record":1}; logs the
+//                              status and the token. The fault, if any, is a header to leave out, or "garbage" for pairs
+//                              that cannot be read
 //   trap
 import {
   proxy_continue_stream,
@@ -27,6 +32,7 @@ import {
   proxy_get_header_map_pairs,
   proxy_get_header_map_value,
   proxy_get_property,
+  proxy_http_call,
   proxy_log,
   proxy_remove_header_map_value,
   proxy_replace_header_map_value,
@@ -40,6 +46,7 @@ import {
 const INFO: u32 = 2;
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
+const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const NO_BUFFER: u32 = 99;
 const NO_GRPC_STATUS: u32 = 0xffffffff;
@@ -125,6 +132,11 @@ export function proxy_on_response_trailers(context: u32, count: u32): u32 {
   return run(context, "response_trailers", NO_BUFFER, 0);
 }
 
+export function proxy_on_http_call_response(root: u32, token: u32, headers: u32, size: u32, trailers: u32): void {
+  say(root, `http_call ${token} headers=${headers} trailers=${trailers}`);
+  run(root, "http_call", HTTP_CALL_RESPONSE_BODY, size);
+}
+
 export function proxy_on_log(context: u32): void {
   say(context, "log");
   run(context, "log", NO_BUFFER, 0);
@@ -171,6 +183,13 @@ function act(context: u32, plugin: Plugin, action: string, argument: string, buf
   else if (action == "body") {
     const status = proxy_get_buffer_bytes(buffer, 0, size, result, result + 4);
     say(context, `body ${status} ${given()}`);
+  } else if (action == "size") say(context, `size ${size}`);
+  else if (action == "buffer") {
+    const id = u32(parseInt(argument, 10));
+    const status = proxy_get_buffer_bytes(id, 0, u32.MAX_VALUE, result, result + 4);
+    say(context, `buffer ${id} ${status} ${status == 0 ? given() : ""}`);
+  } else if (action == "call") {
+    call(context, plugin.row, argument.split(","));
   } else if (action == "write") {
     const bytes = String.UTF8.encode(argument);
     say(context, `write ${proxy_set_buffer_bytes(buffer, 0, size, at(bytes), bytes.byteLength)}`);
@@ -182,27 +201,58 @@ function act(context: u32, plugin: Plugin, action: string, argument: string, buf
 function reply(status: u32): u32 {
   const details = String.UTF8.encode("probe.reply");
   const body = String.UTF8.encode('{"probe":1}');
-  // One pair: count, lengths of name and value, then both, each with a zero byte behind it.
-  const name = String.UTF8.encode("content-type");
-  const value = String.UTF8.encode("application/json");
-  const bytes = usize(12 + name.byteLength + 1 + value.byteLength + 1);
-  const pairs = heap.alloc(bytes);
-  memory.fill(pairs, 0, bytes);
-  store<u32>(pairs, 1);
-  store<u32>(pairs + 4, name.byteLength);
-  store<u32>(pairs + 8, value.byteLength);
-  memory.copy(pairs + 12, at(name), name.byteLength);
-  memory.copy(pairs + 12 + name.byteLength + 1, at(value), value.byteLength);
+  const pairs = encodePairs(["content-type", "application/json"]);
   return proxy_send_local_response(
     status,
     at(details),
     details.byteLength,
     at(body),
     body.byteLength,
-    pairs,
-    bytes,
+    at(pairs),
+    pairs.byteLength,
     NO_GRPC_STATUS,
   );
+}
+
+function call(context: u32, row: string, argument: string[]): void {
+  const cluster = String.UTF8.encode(argument[0]);
+  const timeoutMs = u32(i32(parseInt(argument[1], 10)));
+  const fault = argument.length > 2 ? argument[2] : "";
+  const texts = [":method", "POST", ":path", `/${argument[0]}`, ":authority", "collector", "x-row", row];
+  if (texts.includes(fault)) texts.splice(texts.indexOf(fault), 2);
+  const pairs = encodePairs(texts);
+  // One more pair is announced than there are.
+  if (fault == "garbage") store<u32>(at(pairs), texts.length / 2 + 1);
+  const body = String.UTF8.encode('{"record":1}');
+  const status = proxy_http_call(
+    at(cluster),
+    cluster.byteLength,
+    at(pairs),
+    pairs.byteLength,
+    at(body),
+    body.byteLength,
+    0,
+    0,
+    timeoutMs,
+    result,
+  );
+  say(context, `call ${status} ${load<u32>(result)}`);
+}
+
+/** Names and values in turn as the host wants them: count, all lengths, then each text with a zero byte behind it. */
+function encodePairs(texts: string[]): ArrayBuffer {
+  let bytes = 4;
+  for (let i = 0; i < texts.length; i++) bytes += 4 + String.UTF8.byteLength(texts[i]) + 1;
+  const pairs = new ArrayBuffer(bytes);
+  store<u32>(at(pairs), texts.length / 2);
+  let text = at(pairs) + 4 + 4 * texts.length;
+  for (let i = 0; i < texts.length; i++) {
+    const encoded = String.UTF8.encode(texts[i]);
+    store<u32>(at(pairs) + 4 + 4 * i, encoded.byteLength);
+    memory.copy(text, at(encoded), encoded.byteLength);
+    text += encoded.byteLength + 1;
+  }
+  return pairs;
 }
 
 function setProperty(context: u32, argument: string): void {

@@ -1,0 +1,80 @@
+// Requests of our own, made through one of the proxy's clusters. The answer comes in a callback of the root context, and is there while
+// that runs.
+
+import { Literal, literalBytes } from "../memory/bytes";
+import { allocateWriter, clear, Writer, writeByte, writeBytes, writeLiteral } from "../memory/writer";
+import { Status } from "./abi";
+import { proxy_continue_stream, proxy_http_call } from "./env";
+
+/** Texts of the configuration have bounds; the rest is ours. */
+const HEADERS_ROOM: u32 = 2048;
+const headers: Writer = allocateWriter(HEADERS_ROOM);
+const tokenAt: usize = memory.data(4, 4);
+
+/** What `postJson` gives when the proxy does not make the request: its cluster is not there. No token is like it. */
+export const NO_CALL: u32 = u32.MAX_VALUE;
+
+/** Posts the `bodyBytes` bytes at `body` as JSON. The token of the request, which its answer will have, or NO_CALL. */
+export function postJson(
+  cluster: usize,
+  clusterBytes: u32,
+  authority: usize,
+  authorityBytes: u32,
+  path: usize,
+  pathBytes: u32,
+  body: usize,
+  bodyBytes: u32,
+  timeoutMs: u32,
+): u32 {
+  clear(headers);
+  writeWord(4);
+  writeSize(":method");
+  writeWord(4);
+  writeSize(":path");
+  writeWord(pathBytes);
+  writeSize(":authority");
+  writeWord(authorityBytes);
+  writeSize("content-type");
+  writeWord(literalBytes("application/json"));
+  writeText(":method");
+  writeText("POST");
+  writeText(":path");
+  writeBytes(headers, path, pathBytes);
+  writeByte(headers, 0);
+  writeText(":authority");
+  writeBytes(headers, authority, authorityBytes);
+  writeByte(headers, 0);
+  writeText("content-type");
+  writeText("application/json");
+  const status = proxy_http_call(
+    cluster,
+    clusterBytes,
+    headers.start,
+    headers.length,
+    body,
+    bodyBytes,
+    0,
+    0,
+    timeoutMs,
+    tokenAt,
+  );
+  return status == Status.Ok && !headers.overflowed ? load<u32>(tokenAt) : NO_CALL; // SAFETY: the word is ours.
+}
+
+/** Lets the request of the effective context go on. False when the host refuses. */
+export function continueRequest(): bool {
+  return proxy_continue_stream(0) == Status.Ok;
+}
+
+function writeWord(value: u32): void {
+  for (let shift: u32 = 0; shift < 32; shift += 8) writeByte(headers, (value >> shift) & 0xff);
+}
+
+function writeSize(name: Literal): void {
+  writeWord(literalBytes(name));
+}
+
+function writeText(text: Literal): void {
+  writeLiteral(headers, text);
+  writeByte(headers, 0);
+}
