@@ -163,6 +163,10 @@ async function measure(proxy: BenchProxy, scenario: Scenario): Promise<Measured>
         status: answers.get(variant)!.status,
         p99Ms: quantile(latencies.get(variant)!, 0.99),
         added: bootstrap(seen, added(variant)),
+        ...(variants.includes("guard") &&
+          variant.startsWith("guard, ") && {
+            overGuard: bootstrap(seen, (sample) => trimmedMean(sample.map((round) => round[variant]! - round.guard!))),
+          }),
         ...(variants.includes("native") &&
           variant !== "native" && {
             ofNative: bootstrap(seen, (sample) => added(variant)(sample) / added("native")(sample)),

@@ -7,7 +7,10 @@ import { projectPath } from "../../src/project.ts";
 import { LISTED } from "./inputs.ts";
 
 const BODY_BYTES_MAX = 4_194_304;
-const POLICY = { tool_allowlist: LISTED, limits: { body_bytes: 2_000_000 } };
+/** Without records: what they cost has a table of its own. */
+const BARE = { audit: { line: "none" } };
+const POLICY = { tool_allowlist: LISTED, limits: { body_bytes: 2_000_000 }, ...BARE };
+const DIGESTS = { line: "json", arguments: "digest", response: "digest" };
 const some = (count: number): string[] => ["safe", ...Array.from({ length: count - 1 }, (_, index) => `tool_${index}`)];
 
 /** What each listener does, in the words of the report. */
@@ -17,9 +20,11 @@ export const VARIANTS = {
   native: "`envoy.filters.http.mcp` (REJECT_NO_MCP, duplicate keys refused) with an RBAC allowlist of tools",
   floor: "a Wasm filter that has the body held, copies it into its memory, and lets it go",
   "floor, responses": "the same, and it copies each piece of the response",
-  guard: "this filter, `request_headers: release`, `request_body: whole`",
+  guard: "this filter, `request_headers: release`, `request_body: whole`, `audit.line: none`",
   "guard, headers held": "the same with `request_headers: hold`",
   "guard, streaming": "the same with `request_body: stream`",
+  "guard, records": "the same with a record of each exchange, which no access log writes",
+  "guard, digests": "the same with digests of arguments and response in it",
   "guard, 2 tools": "a policy that lists 2 tools",
   "guard, 200 tools": "200 tools",
   "guard, 16384 tools": "16,384 tools, the most that a policy takes",
@@ -30,9 +35,11 @@ const POLICIES: Partial<Record<Variant, object>> = {
   guard: POLICY,
   "guard, headers held": { ...POLICY, request_headers: "hold" },
   "guard, streaming": { ...POLICY, request_body: "stream" },
-  "guard, 2 tools": { tool_allowlist: some(2) },
-  "guard, 200 tools": { tool_allowlist: some(200) },
-  "guard, 16384 tools": { tool_allowlist: some(16_384) },
+  "guard, records": { ...POLICY, audit: { line: "json" } },
+  "guard, digests": { ...POLICY, audit: DIGESTS },
+  "guard, 2 tools": { tool_allowlist: some(2), ...BARE },
+  "guard, 200 tools": { tool_allowlist: some(200), ...BARE },
+  "guard, 16384 tools": { tool_allowlist: some(16_384), ...BARE },
 };
 
 const FLOORS: Partial<Record<Variant, string>> = {

@@ -7,7 +7,7 @@ import type { Variant } from "./proxy.ts";
 export interface Scenario {
   readonly name: string;
   /** What is about the same in several of them: a table of the report. */
-  readonly group: "requests" | "connections" | "refusals" | "lists of tools" | "responses";
+  readonly group: "requests" | "connections" | "refusals" | "records" | "lists of tools" | "responses";
   readonly variants: readonly Variant[];
   readonly request: Request;
   readonly protocol: Protocol;
@@ -75,6 +75,15 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario("refusals", "2 KB, refused", SHAPES["small members"]("evil", 2 * KIB), [
     ...(["none", "none again", "native", "guard", "guard, headers held", "guard, streaming"] as const),
   ]),
+  ...(
+    [
+      ["2 KB, recorded", SHAPES["small members"]("safe", 2 * KIB)],
+      ["2 KB, refused and recorded", SHAPES["small members"]("evil", 2 * KIB)],
+      ["1 MB, recorded", SHAPES["ASCII string"]("safe", 1_000_000)],
+    ] as const
+  ).map(([name, body]) =>
+    scenario("records", name, body, ["none", "none again", "guard", "guard, records", "guard, digests"]),
+  ),
   scenario("lists of tools", "200 B", SMALL("safe"), [
     ...(["none", "none again", "guard, 2 tools", "guard, 200 tools", "guard, 16384 tools"] as const),
   ]),
