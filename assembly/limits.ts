@@ -113,6 +113,10 @@ export const RECORD_BYTES_MAX: u32 = 16 << 10;
 export const RECORD_TEXT_MAX: u32 = 512;
 export const RECORD_URI_MAX: u32 = 1024;
 
+/** Bytes of arguments that are kept for a record, and characters of them in it. What is beyond is cut; the digest is of all. */
+export const ARGUMENTS_TEXT_MAX: u32 = 8 << 10;
+export const RECORD_ARGUMENTS_MAX: u32 = 4 << 10;
+
 /** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
 export const SURPLUS_EXCHANGES_MAX: u32 = 4096;
 
@@ -151,7 +155,7 @@ export const ANSWER_BYTES_MAX: u32 = 4096;
 
 // --- Metrics (configuration member `metrics`) ---
 
-/** Listed tools that have counters of their own. Each takes some 300 bytes of the proxy for ever. The others are not counted by name. */
+/** Listed tools that have counters of their own; the most also of a VM, whatever policies come. Each takes a kilobyte of the proxy for ever. */
 export const METRIC_TOOLS_DEFAULT: u32 = 100;
 export const METRIC_TOOLS_MAX: u32 = 1024;
 
@@ -194,6 +198,9 @@ export const LIST_ENTRIES_MAX: u32 = 16384;
 
 /** Entries of `argument_rules`: one bit of a 64-bit word each. Over it: refused. */
 export const ARGUMENT_RULES_MAX: u32 = 64;
+
+/** Entries of `audit.redact`. Over it: refused. */
+export const REDACTED_POINTERS_MAX: u32 = 64;
 
 /** Entries of `resource_roots`, and of the roots of one argument rule: each is compared with each URI. Over it: refused. */
 export const ROOTS_MAX: u32 = 256;

@@ -105,7 +105,7 @@ describe("imports of the filter", () => {
     stream: ["host", "json", "sse", "mcp", "policy", "uri", "rewrite", "config", "audit", "approval", "identity"],
     rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
-    audit: ["host", "policy"],
+    audit: ["host", "json", "policy"],
     identity: ["host", "policy"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
@@ -169,6 +169,7 @@ describe("the filter's dialect", () => {
     const places = [
       "audit/chain.ts",
       "audit/queue.ts",
+      "audit/redact.ts",
       "json/members.ts",
       "json/reader.ts",
       "mcp/mirror.ts",

@@ -16,11 +16,12 @@ import {
 } from "../limits";
 import { Literal } from "../memory/bytes";
 import { createCollector } from "../policy/collector";
-import { AuditRequired, Policy } from "../policy/policy";
+import { AuditBody, AuditRequired, Policy } from "../policy/policy";
 import { enterWord, expected, leavePath, told, unknownMember } from "./problem";
+import { readRedacted } from "./rules";
 import { number, readNumber, readStart, readString, readToken, readWord, textAt, textBytes, wordIndex } from "./values";
 
-const KNOWN = "line arguments response otlp required";
+const KNOWN = "line arguments response otlp required redact";
 const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
 
 // The collector at hand, until its record is made.
@@ -38,7 +39,7 @@ let exportsMessages: bool = true;
 
 /** Reads the object into `policy`. False when the problem has been told. */
 export function readAudit(reader: JsonReader, policy: Policy): bool {
-  if (!readStart(reader, Token.ObjectStart, "an object with line, arguments, response, otlp and required"))
+  if (!readStart(reader, Token.ObjectStart, "an object with line, arguments, redact, response, otlp and required"))
     return false;
   while (true) {
     const token = readToken(reader);
@@ -53,18 +54,39 @@ export function readAudit(reader: JsonReader, policy: Policy): bool {
   if (policy.auditRequired != AuditRequired.None && policy.collector === null) {
     return told("found required without otlp, expected a collector that acknowledges records");
   }
+  const isRedacted = policy.auditArguments == AuditBody.Redacted;
+  if (isRedacted && policy.redactedPointers === null) {
+    return told("found arguments: redacted without redact, expected the pointers to what is left out");
+  }
+  if (!isRedacted && policy.redactedPointers !== null) {
+    return told("found redact without arguments: redacted, expected both");
+  }
   return true;
 }
 
 function readMember(reader: JsonReader, policy: Policy, index: i32): bool {
   if (index == 3) return readCollector(reader, policy);
-  const word = readWord(reader, index == 0 ? "json none" : index == 4 ? "none approval all" : "none digest");
+  if (index == 5) return readRedacted(reader, policy);
+  const word = readWord(reader, wordsOf(index));
   if (word < 0) return false;
   if (index == 0) policy.auditLine = word;
   else if (index == 1) policy.auditArguments = word;
   else if (index == 2) policy.auditResponse = word;
   else policy.auditRequired = word;
   return true;
+}
+
+function wordsOf(index: i32): Literal {
+  switch (index) {
+    case 0:
+      return "json none";
+    case 1:
+      return "none digest redacted full";
+    case 2:
+      return "none digest";
+    default:
+      return "none approval all";
+  }
 }
 
 function readCollector(reader: JsonReader, policy: Policy): bool {

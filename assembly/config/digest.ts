@@ -48,6 +48,11 @@ export function policyDigest(policy: Policy): u64 {
     room += (entry.pathBytes + entry.reasonBytes) * 6 + 128;
     entry = entry.next;
   }
+  let pointer = policy.redactedPointers;
+  while (pointer !== null) {
+    room += 64 + pointerBytes(pointer) * 6;
+    pointer = pointer.next;
+  }
   const identity = policy.identity;
   if (identity !== null) room += identityRoom(identity);
   const collector = policy.collector;
@@ -149,19 +154,48 @@ function writePolicy(writer: Writer, policy: Policy): void {
 
 function writeAudit(writer: Writer, policy: Policy): void {
   writeLiteral(writer, '"audit":{');
-  writeWord(writer, "arguments", policy.auditArguments == AuditBody.Digest ? "digest" : "none");
+  writeWord(writer, "arguments", bodyWord(policy.auditArguments));
   writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
   const collector = policy.collector;
   if (collector !== null) writeCollector(writer, collector);
+  if (policy.redactedPointers !== null) writeRedacted(writer, policy.redactedPointers);
   const required = policy.auditRequired;
   writeWord(
     writer,
     "required",
     required == AuditRequired.All ? "all" : required == AuditRequired.Approval ? "approval" : "none",
   );
-  writeWord(writer, "response", policy.auditResponse == AuditBody.Digest ? "digest" : "none");
+  writeWord(writer, "response", bodyWord(policy.auditResponse));
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
+}
+
+function bodyWord(body: AuditBody): Literal {
+  switch (body) {
+    case AuditBody.Digest:
+      return "digest";
+    case AuditBody.Redacted:
+      return "redacted";
+    case AuditBody.Full:
+      return "full";
+    default:
+      return "none";
+  }
+}
+
+function writeRedacted(writer: Writer, first: ArgumentRule | null): void {
+  writeLiteral(writer, '"redact":[');
+  let pointer = first;
+  while (pointer !== null) {
+    if (pointer !== first) writeByte(writer, 0x2c);
+    writeByte(writer, 0x22);
+    for (let i: u32 = 0; i < pointer.segmentCount; i++) {
+      writeSegment(writer, segmentAt(pointer, i), segmentBytes(pointer, i));
+    }
+    writeByte(writer, 0x22);
+    pointer = pointer.next;
+  }
+  writeLiteral(writer, "],");
 }
 
 function writeCollector(writer: Writer, collector: Collector): void {

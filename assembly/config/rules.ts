@@ -1,7 +1,7 @@
 // `argument_rules`: what a policy says about single arguments of a tool.
 
 import { JsonReader, Token } from "../json/reader";
-import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, ROOTS_MAX } from "../limits";
+import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, REDACTED_POINTERS_MAX, ROOTS_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import {
   ArgumentRule,
@@ -32,6 +32,8 @@ import {
 const KNOWN = "tool pointer rule";
 const KNOWN_RULES = "enum max_bytes uri_roots path_roots";
 const POINTER_BYTES_MAX: u32 = 1024;
+const POINTER = "a JSON Pointer (RFC 6901) like /path or /files/-/name";
+const POINTER_FORM = "expected a JSON Pointer (RFC 6901) of at most 8 reference tokens, with ~ only in ~0 and ~1";
 const RULE_FORMS = "uri, path, or an object with one of enum, max_bytes, uri_roots, path_roots";
 
 // The entry at hand, until its record is made.
@@ -62,7 +64,14 @@ export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
       return expected(reader, token, textAt, textBytes, "an object with tool, pointer and rule");
     }
     values = null;
-    const rule = readEntry(reader) ? createRule(u64(1) << u64(index)) : null;
+    let rule: ArgumentRule | null = null;
+    if (readEntry(reader)) {
+      rule = createRule(u64(1) << u64(index));
+      if (rule === null) {
+        enterMember("pointer");
+        told(POINTER_FORM);
+      }
+    }
     if (rule === null) {
       const unused = values;
       if (unused !== null) freeNameSet(unused);
@@ -70,6 +79,35 @@ export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
       return false;
     }
     if (last === null) policy.argumentRules = rule;
+    else last.next = rule;
+    last = rule;
+    leavePath(before);
+    index++;
+  }
+}
+
+/** Reads the list of `audit.redact` into `policy`. False when the problem has been told. */
+export function readRedacted(reader: JsonReader, policy: Policy): bool {
+  if (!readStart(reader, Token.ArrayStart, "a list of JSON Pointers")) return false;
+  let index: u32 = 0;
+  let last: ArgumentRule | null = null;
+  while (true) {
+    const before = enterElement(index);
+    const token = readValue(reader);
+    if (token == Token.ArrayEnd) {
+      leavePath(before);
+      return index != 0 || told("found an empty list, expected at least one JSON Pointer");
+    }
+    if (index == REDACTED_POINTERS_MAX) return told("the list has too many entries, expected at most 64");
+    if (token != Token.String || reader.textBytes > POINTER_BYTES_MAX || !isPointer()) {
+      return expected(reader, token, textAt, textBytes, POINTER);
+    }
+    toolBytes = 0;
+    values = null;
+    keepPointer();
+    const rule = createRule(0);
+    if (rule === null) return told(POINTER_FORM);
+    if (last === null) policy.redactedPointers = rule;
     else last.next = rule;
     last = rule;
     leavePath(before);
@@ -106,14 +144,21 @@ function readTool(reader: JsonReader): bool {
 }
 
 function readPointer(reader: JsonReader): bool {
-  const what = "a JSON Pointer (RFC 6901) like /path or /files/-/name";
-  if (!readString(reader, POINTER_BYTES_MAX, what)) return false;
-  // SAFETY: textBytes is not 0.
-  if (u32(load<u8>(textAt)) != 0x2f) return expected(reader, Token.String, textAt, textBytes, what);
+  if (!readString(reader, POINTER_BYTES_MAX, POINTER)) return false;
+  if (!isPointer()) return expected(reader, Token.String, textAt, textBytes, POINTER);
   hasPointer = true;
+  keepPointer();
+  return true;
+}
+
+/** Whether the text at hand begins as a pointer does that names a member. */
+function isPointer(): bool {
+  return textBytes != 0 && u32(load<u8>(textAt)) == 0x2f; // SAFETY: textBytes is not 0.
+}
+
+function keepPointer(): void {
   pointerBytes = textBytes;
   memory.copy(pointerAt, textAt, textBytes);
-  return true;
 }
 
 function readRule(reader: JsonReader): bool {
@@ -173,8 +218,6 @@ function createRule(bit: u64): ArgumentRule | null {
   memory.copy(rule.toolAt, toolAt, toolBytes);
   if (splitPointer(rule, rule.toolAt + toolBytes)) return rule;
   freeRule(rule);
-  enterMember("pointer");
-  told("expected a JSON Pointer (RFC 6901) of at most 8 reference tokens, with ~ only in ~0 and ~1");
   return null;
 }
 

@@ -1,9 +1,10 @@
 // What the policy has found out about the texts of a message while it was read: URIs, prompt names, argument rules. They are
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
-import { RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
+import { ARGUMENTS_TEXT_MAX, RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
 import { Entry, Envelope, NO_OFFSET, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
+import { appendBytes, Buffer, freeBuffer, initBuffer } from "../memory/buffer";
 import { beginSha256, SHA256_BYTES, Sha256, sha256, updateSha256 } from "../memory/sha256";
 import { Form } from "../uri/rules";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
@@ -32,6 +33,8 @@ export class Findings {
   hasSubjectDigest: bool;
   /** SHA-256 of `params.arguments`, as far as they have come. */
   argumentsHash: Sha256;
+  /** Their first bytes, when the policy wants them as text. */
+  argumentsText: Buffer;
 }
 
 /** What a message is about, beside the name in its params. */
@@ -56,7 +59,8 @@ export const FINDINGS_BYTES: u32 =
   ((ARGUMENT_WALK_BYTES + 7) & ~7) +
   SUBJECT_ROOM +
   DIGEST_BYTES +
-  SHA256_BYTES;
+  SHA256_BYTES +
+  u32(offsetof<Buffer>());
 
 /** Makes findings ready; they have FINDINGS_BYTES, 8-aligned. */
 export function initFindings(findings: Findings): void {
@@ -64,6 +68,8 @@ export function initFindings(findings: Findings): void {
   initArgumentWalk(findings.walk);
   findings.subjectAt = changetype<usize>(findings.walk) + ((ARGUMENT_WALK_BYTES + 7) & ~7);
   findings.argumentsHash = changetype<Sha256>(subjectDigestAt(findings) + DIGEST_BYTES);
+  findings.argumentsText = changetype<Buffer>(subjectDigestAt(findings) + DIGEST_BYTES + SHA256_BYTES);
+  initBuffer(findings.argumentsText);
   resetFindings(findings);
 }
 
@@ -80,6 +86,7 @@ export function resetFindings(findings: Findings): void {
   findings.subjectBytes = 0;
   findings.hasSubjectDigest = false;
   beginSha256(findings.argumentsHash);
+  freeBuffer(findings.argumentsText);
   resetArgumentWalk(findings.walk);
 }
 
@@ -87,17 +94,21 @@ export function resetFindings(findings: Findings): void {
 export function readPiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {
   const fault = judgePiece(policy, envelope, findings, address, bytes);
   if (policy.auditArguments != AuditBody.None && envelope.argumentsFrom != NO_OFFSET) {
-    digestArguments(envelope, findings, address, bytes);
+    takeArguments(policy, envelope, findings, address, bytes);
   }
   return fault;
 }
 
 /** Takes what the piece has of the arguments. */
-function digestArguments(envelope: Envelope, findings: Findings, address: usize, bytes: u32): void {
+function takeArguments(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): void {
   const offset = envelope.reader.chunkOffset;
   const from = max(envelope.argumentsFrom, offset);
   const to = min(envelope.argumentsTo, offset + bytes);
-  if (from < to) updateSha256(findings.argumentsHash, address + (from - offset), to - from);
+  if (from >= to) return;
+  updateSha256(findings.argumentsHash, address + (from - offset), to - from);
+  if (policy.auditArguments == AuditBody.Digest) return;
+  const text = findings.argumentsText;
+  appendBytes(text, address + (from - offset), min(to - from, ARGUMENTS_TEXT_MAX - text.length));
 }
 
 function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {

@@ -62,6 +62,9 @@ export const enum AuditLine {
 export const enum AuditBody {
   None,
   Digest,
+  /** Arguments only: the digest, and the text without what `audit.redact` names; or all of it. */
+  Redacted,
+  Full,
 }
 
 /** `audit.required`: which calls wait until the collector has acknowledged their record. */
@@ -114,6 +117,8 @@ export class Policy {
   auditLine: AuditLine;
   auditArguments: AuditBody;
   auditResponse: AuditBody;
+  /** First entry of `audit.redact`, or null: rules of which only the pointer counts. */
+  redactedPointers: ArgumentRule | null;
   /** `audit.otlp`; null when the member is absent. */
   collector: Collector | null;
   auditRequired: AuditRequired;
@@ -162,6 +167,15 @@ function freeNames(names: NameSet | null): void {
   if (names !== null) freeNameSet(names);
 }
 
+function freeRules(first: ArgumentRule | null): void {
+  let rule = first;
+  while (rule !== null) {
+    const following = rule.next;
+    freeRule(rule);
+    rule = following;
+  }
+}
+
 /** Frees a policy with all that it owns. */
 export function freePolicy(policy: Policy): void {
   freeNames(policy.tools);
@@ -176,12 +190,8 @@ export function freePolicy(policy: Policy): void {
   if (identity !== null) freeIdentity(identity);
   const collector = policy.collector;
   if (collector !== null) heap.free(changetype<usize>(collector));
-  let rule = policy.argumentRules;
-  while (rule !== null) {
-    const following = rule.next;
-    freeRule(rule);
-    rule = following;
-  }
+  freeRules(policy.argumentRules);
+  freeRules(policy.redactedPointers);
   let entry = policy.unguarded;
   while (entry !== null) {
     const after = entry.next;

@@ -12,7 +12,7 @@ import { Reason } from "../policy/reason";
 import { exportRequest } from "./audit-line";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
-import { Answer, hasFullBatch, isBackingOff, sendBatch, takeAnswer } from "./export";
+import { Answer, exportsMessages, hasFullBatch, isBackingOff, sendBatch, takeAnswer } from "./export";
 import { Guard } from "./guard";
 import { hold, letGo } from "./held";
 import { endReading } from "./reading";
@@ -27,8 +27,22 @@ export function mustWait(policy: Policy, message: Message): bool {
   return isFlagged(message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
 }
 
-/** Has the request wait. A reason when it cannot; None when it waits, or has been refused since. */
+/** Has the request wait, or refuses it when it cannot; either way it is held. What is known of it has been noted. */
 export function wait(exchange: Exchange): Reason {
+  const guard = exchange.guard;
+  const reason = queueRequest(exchange);
+  if (reason != Reason.None) {
+    refuse(exchange, reason);
+    if (exportsMessages(guard)) exportRequest(exchange);
+  } else if (!sendBatch(guard)) {
+    refuseWaiting(guard, u64.MAX_VALUE);
+    actOn(exchange.contextId);
+  }
+  return Reason.None;
+}
+
+/** Puts the record of the request into the queue, and the request among those that wait. A reason when one of the two cannot be. */
+function queueRequest(exchange: Exchange): Reason {
   const guard = exchange.guard;
   // As long as nobody answers there, a call need not hang to find out.
   if (isBackingOff(guard)) return Reason.AuditUnavailable;
@@ -41,10 +55,6 @@ export function wait(exchange: Exchange): Reason {
   exchange.progressTick = guard.tick;
   exchange.awaited = queue.taken;
   exchange.stage = Stage.Waiting;
-  if (!sendBatch(guard)) {
-    refuseWaiting(guard, u64.MAX_VALUE);
-    actOn(exchange.contextId);
-  }
   return Reason.None;
 }
 

@@ -64,6 +64,12 @@ function collectorOf(guard: Guard): Collector | null {
   return policy !== null ? policy.collector : null;
 }
 
+/** Whether each message has a record of its own. */
+export function exportsMessages(guard: Guard): bool {
+  const collector = collectorOf(guard);
+  return collector !== null && collector.exportsMessages;
+}
+
 /** Whether records wait for the collector. */
 export function hasRecords(guard: Guard): bool {
   const queue = guard.queue;

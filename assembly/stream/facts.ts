@@ -2,6 +2,7 @@
 // before the exchange ends.
 
 import { writeCount, writeDigest, writeId, writeName, writeString, writeText, writeWord } from "../audit/member";
+import { redacted } from "../audit/redact";
 import { writeTrace } from "../audit/trace";
 import {
   actorAt,
@@ -17,7 +18,7 @@ import {
   workloadAt,
   workloadBytes,
 } from "../identity/principal";
-import { NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
+import { NAME_BYTES_MAX, RECORD_ARGUMENTS_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
 import { NO_OFFSET } from "../mcp/envelope";
 import { isModern, Kind, Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
@@ -112,6 +113,8 @@ export function noteMessage(exchange: Exchange, policy: Policy, inspection: Insp
   if (policy.auditArguments != AuditBody.None && inspection.envelope.argumentsTo != NO_OFFSET) {
     writeDigest(facts, "mcp_guard.arguments.sha256", endSha256(findings.argumentsHash));
   }
+  if (policy.auditArguments >= AuditBody.Redacted && findings.argumentsText.length != 0)
+    noteArguments(policy, inspection);
   if (message.traceBytes != 0) {
     writeTrace(facts, "mcp_guard.meta.trace_id", "mcp_guard.meta.span_id", message.traceAt, message.traceBytes);
   }
@@ -134,6 +137,15 @@ function noteName(message: Message): void {
   const bytes = min(message.nameBytes, NAME_BYTES_MAX);
   writeText(facts, isTool ? "gen_ai.tool.name" : "gen_ai.prompt.name", message.nameAt, bytes, RECORD_TEXT_MAX);
   if (bytes != message.nameBytes) facts.overflowed = true;
+}
+
+/** As they came, but for what is left out. Those of a message that is cut or faulty are cut too. */
+function noteArguments(policy: Policy, inspection: Inspection): void {
+  const findings = inspection.findings;
+  const text = findings.argumentsText;
+  const shown = redacted(policy.redactedPointers, text.at, text.length);
+  if (inspection.envelope.argumentsTo == NO_OFFSET || shown.overflowed) facts.overflowed = true;
+  writeText(facts, "gen_ai.tool.call.arguments", shown.start, shown.length, RECORD_ARGUMENTS_MAX);
 }
 
 function noteSubject(findings: Findings): void {

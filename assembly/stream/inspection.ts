@@ -58,13 +58,19 @@ export function inspectionBytes(policy: Policy): u32 {
 
 /** Bytes that `inspection` holds now. */
 export function heldBytes(inspection: Inspection): u32 {
-  return inspection.blockBytes + readerHeldBytes(inspection.reader) + mirrorHeldBytes(inspection.mirror);
+  return (
+    inspection.blockBytes +
+    readerHeldBytes(inspection.reader) +
+    mirrorHeldBytes(inspection.mirror) +
+    inspection.findings.argumentsText.capacity
+  );
 }
 
 /** Frees an inspection that nobody uses. */
 export function freeInspection(inspection: Inspection): void {
   freeReader(inspection.reader);
   resetMirror(inspection.mirror);
+  resetFindings(inspection.findings);
   heap.free(changetype<usize>(inspection));
 }
 

@@ -28,6 +28,8 @@ import { endReading } from "./reading";
 const body: Writer = allocateWriter(TEXT_BYTES_MAX);
 const details: Writer = allocateWriter(64);
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
+/** Bytes of the body of the last refusal. */
+export let replyBytes: u32 = 0;
 /** Whether the body at hand is a tool's result and no error. */
 let isToolResult: bool = false;
 
@@ -43,6 +45,7 @@ export function refuse(exchange: Exchange, reason: Reason): void {
   exchange.decision = Decision.Refuse;
   exchange.reason = reason;
   const status = writeBody(exchange, info, message);
+  replyBytes = body.length;
   clear(details);
   writeLiteral(details, "mcp_guard.");
   writeLiteral(details, info.name);

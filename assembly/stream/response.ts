@@ -8,7 +8,7 @@ import { Reason } from "../policy/reason";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
 import { noteResponse } from "./facts";
-import { refuse } from "./refuse";
+import { refuse, replyBytes } from "./refuse";
 import { readBody, writeBody } from "./response-body";
 import {
   isResponseEncoded,
@@ -47,6 +47,8 @@ export function onResponseHeaders(exchange: Exchange, endOfStream: bool): Action
   } else if (reason != Reason.None) {
     endResponse(exchange);
     refuse(exchange, reason);
+    // A reply in place of a response does not come back through these callbacks.
+    exchange.responseSize = replyBytes;
     return Action.Continue;
   }
   exchange.upstreamAnswered = true;

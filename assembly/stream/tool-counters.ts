@@ -3,7 +3,7 @@
 
 import { MetricKind } from "../host/abi";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
-import { METRIC_NAME_BYTES_MAX } from "../limits";
+import { METRIC_NAME_BYTES_MAX, METRIC_TOOLS_MAX } from "../limits";
 import { equalBytes, equalsLiteral, Literal } from "../memory/bytes";
 import { sipHash } from "../memory/siphash";
 import { allocateWriter, clear, Writer, writeByte, writeHex, writeLiteral } from "../memory/writer";
@@ -23,6 +23,8 @@ class ToolCounters {
 }
 
 const BUCKETS: u32 = 256;
+/** How many tools have counters in this VM. */
+let defined: u32 = 0;
 /** By the hash of the name: what has been defined in this VM. */
 const buckets: usize = memory.data(4 * BUCKETS, 4);
 const metric: Writer = allocateWriter(METRIC_NAME_BYTES_MAX);
@@ -35,8 +37,13 @@ export function defineToolCounters(guard: Guard, policy: Policy): bool {
   memory.fill(guard.toolCounters, 0, usize(tools.slotCount) << 2);
   let left = policy.metricTools;
   for (let tool = firstName(tools); tool != 0 && left != 0; tool = nextName(tools, tool)) {
-    const counters = countersOf(tool, nameBytes(tool));
-    if (counters === null) return false;
+    let counters = knownCounters(tool, nameBytes(tool));
+    if (counters === null) {
+      // Each update of a policy can bring new names, and none ever goes.
+      if (defined == METRIC_TOOLS_MAX) continue;
+      counters = newCounters(tool, nameBytes(tool));
+      if (counters === null) return false;
+    }
     // SAFETY: the name is listed, so its slot is below slotCount.
     store<u32>(
       guard.toolCounters + (usize(slotOf(tools, tool, nameBytes(tool))) << 2),
@@ -66,28 +73,37 @@ export function countTool(exchange: Exchange): void {
   }
 }
 
-/** The counters of a name, which are defined if they were not. Null when the host refuses. */
-function countersOf(name: usize, bytes: u32): ToolCounters | null {
-  const bucket = buckets + (usize(u32(sipHash(name, bytes, 0)) & (BUCKETS - 1)) << 2);
+function bucketOf(name: usize, bytes: u32): usize {
+  return buckets + (usize(u32(sipHash(name, bytes, 0)) & (BUCKETS - 1)) << 2);
+}
+
+/** The counters of a name that has some; null when it has none. */
+function knownCounters(name: usize, bytes: u32): ToolCounters | null {
   // SAFETY: the masked hash is below BUCKETS.
-  let counters = changetype<ToolCounters | null>(usize(load<u32>(bucket)));
+  let counters = changetype<ToolCounters | null>(usize(load<u32>(bucketOf(name, bytes))));
   while (counters !== null) {
     if (counters.bytes == bytes && equalBytes(changetype<usize>(counters) + offsetof<ToolCounters>(), name, bytes)) {
       return counters;
     }
     counters = counters.next;
   }
+  return null;
+}
+
+/** Counters for a name that has none. Null when the host refuses. */
+function newCounters(name: usize, bytes: u32): ToolCounters | null {
   const allowedId = defineFor("mcp_guard_tool_allowed.", name, bytes);
   const refusedId = defineFor("mcp_guard_tool_refused.", name, bytes);
   if (allowedId == NO_METRIC || refusedId == NO_METRIC) return null;
   const fresh = changetype<ToolCounters>(heap.alloc(offsetof<ToolCounters>() + bytes));
+  const bucket = bucketOf(name, bytes);
   fresh.allowedId = allowedId;
   fresh.refusedId = refusedId;
   fresh.bytes = bytes;
   memory.copy(changetype<usize>(fresh) + offsetof<ToolCounters>(), name, bytes);
-  // SAFETY: as above.
-  fresh.next = changetype<ToolCounters | null>(usize(load<u32>(bucket)));
+  fresh.next = changetype<ToolCounters | null>(usize(load<u32>(bucket))); // SAFETY: a bucket.
   store<u32>(bucket, u32(changetype<usize>(fresh))); // SAFETY: as above.
+  defined++;
   return fresh;
 }
 

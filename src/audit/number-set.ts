@@ -31,6 +31,12 @@ export class NumberSet {
     return true;
   }
 
+  /** Whether a number is there. */
+  has(number: number): boolean {
+    const below = this.ranges[this.firstAbove(number) - 1];
+    return below !== undefined && number <= below[1];
+  }
+
   /** The index of the first range that begins above the number. */
   private firstAbove(number: number): number {
     let low = 0;

@@ -86,6 +86,8 @@ describe("the filter's digest is that of the written format", () => {
           required: "approval",
         },
       }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { redact: ["/a~1b/~0", '/ü"/-'], arguments: "redacted" } }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { arguments: "full" } }),
       JSON.stringify({ tool_allowlist: ["a"], identity: {} }),
       JSON.stringify({
         tool_allowlist: ["a"],

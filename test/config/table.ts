@@ -112,7 +112,8 @@ const STANDARD: ConfigurationRow[] = [
       metrics: { tools: 10 },
       audit: {
         line: "none",
-        arguments: "digest",
+        arguments: "redacted",
+        redact: ["/password"],
         response: "digest",
         otlp: {
           cluster: "collector",
@@ -1762,7 +1763,7 @@ const AUDIT: ConfigurationRow[] = [
     bad(
       `another word for audit.${member}`,
       withMembers({ audit: { [member]: "all" } }),
-      `audit.${member}: found the string "all", expected one of none digest`,
+      `audit.${member}: found the string "all", expected one of none digest${member === "arguments" ? " redacted full" : ""}`,
     ),
   ]),
   bad(
@@ -1773,22 +1774,86 @@ const AUDIT: ConfigurationRow[] = [
   bad(
     "an unknown member of audit",
     withMembers({ audit: { lines: "json" } }),
-    'audit: found the unknown member "lines", expected one of line arguments response otlp required; did you mean "line"?',
+    'audit: found the unknown member "lines", expected one of line arguments response otlp required redact; did you mean "line"?',
   ),
   bad(
     "a word for audit",
     withMembers({ audit: "json" }),
-    'audit: found the string "json", expected an object with line, arguments, response, otlp and required',
+    'audit: found the string "json", expected an object with line, arguments, redact, response, otlp and required',
   ),
   bad(
     "null for audit",
     withMembers({ audit: null }),
-    "audit: found null, expected an object with line, arguments, response, otlp and required",
+    "audit: found null, expected an object with line, arguments, redact, response, otlp and required",
   ),
   bad(
     "null for audit.line",
     withMembers({ audit: { line: null } }),
     "audit.line: found null, expected one of json none",
+  ),
+];
+
+const REDACT: ConfigurationRow[] = [
+  good("arguments in full", withMembers({ audit: { arguments: "full" } })),
+  ...[["/a"], ["/a/-/b", "/c~1d/~0e"], ["/"], names(64).map((name) => `/${name}`)].map((redact) =>
+    good(
+      `arguments without ${redact.slice(0, 3).join(", ")} (${redact.length})`,
+      withMembers({ audit: { redact, arguments: "redacted" } }),
+    ),
+  ),
+  bad(
+    "redacted arguments without pointers",
+    withMembers({ audit: { arguments: "redacted" } }),
+    "audit: found arguments: redacted without redact, expected the pointers to what is left out",
+  ),
+  ...["none", "digest", "full"].map((word) =>
+    bad(
+      `pointers with arguments: ${word}`,
+      withMembers({ audit: { arguments: word, redact: ["/a"] } }),
+      "audit: found redact without arguments: redacted, expected both",
+    ),
+  ),
+  bad(
+    "pointers alone",
+    withMembers({ audit: { redact: ["/a"] } }),
+    "audit: found redact without arguments: redacted, expected both",
+  ),
+  bad(
+    "no pointers to redact",
+    withMembers({ audit: { arguments: "redacted", redact: [] } }),
+    "audit.redact: found an empty list, expected at least one JSON Pointer",
+  ),
+  bad(
+    "65 pointers to redact",
+    withMembers({ audit: { arguments: "redacted", redact: names(65).map((name) => `/${name}`) } }),
+    "audit.redact[64]: the list has too many entries, expected at most 64",
+  ),
+  ...(
+    [
+      ["password", 'the string "password"'],
+      ["", 'the string ""'],
+      [7, "the number 7"],
+      [null, "null"],
+      [["/a"], "a list"],
+    ] as const
+  ).map(([value, found]) =>
+    bad(
+      `${JSON.stringify(value)} to redact`,
+      withMembers({ audit: { arguments: "redacted", redact: ["/a", value] } }),
+      `audit.redact[1]: found ${found}, expected ${POINTER}`,
+    ),
+  ),
+  ...["/a~", "/a~2", "/a/b/c/d/e/f/g/h/i"].map((pointer) =>
+    bad(
+      `${pointer} to redact`,
+      withMembers({ audit: { arguments: "redacted", redact: [pointer] } }),
+      `audit.redact[0]: ${NOT_A_POINTER}`,
+    ),
+  ),
+  bad(
+    "a pointer to redact that is no list",
+    withMembers({ audit: { arguments: "redacted", redact: "/a" } }),
+    'audit.redact: found the string "/a", expected a list of JSON Pointers',
   ),
 ];
 
@@ -1931,6 +1996,7 @@ export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...RESPONSE_URIS,
   ...IDENTITY,
   ...AUDIT,
+  ...REDACT,
   ...COLLECTOR,
   ...METRICS,
   ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),

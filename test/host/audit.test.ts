@@ -927,6 +927,133 @@ describe("digests", () => {
   });
 });
 
+describe("arguments as text", () => {
+  const textOf = (audit: object, text: string, cuts: readonly number[] = []): unknown => {
+    const { plugin } = startGuard({ ...POLICY, audit });
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${text}}}`;
+    const start = body.indexOf(text);
+    const record = recordOf(exchange(plugin, { body, cuts: cuts.map((cut) => start + cut) }));
+    expect(record["mcp_guard.decision"]).toBe("allow");
+    expect(record["mcp_guard.arguments.sha256"]).toBe(sha256(text));
+    return record["gen_ai.tool.call.arguments"];
+  };
+  const redacted = (redact: readonly string[], text: string, cuts: readonly number[] = []) =>
+    textOf({ arguments: "redacted", redact }, text, cuts);
+  const R = '"[redacted]"';
+
+  test("in full are what the client sent", () => {
+    for (const text of ["{}", '{ "a" : [ 1 , "\\u00fc" ] }', '{"ü":"\u202e\\n"}'])
+      expect(textOf({ arguments: "full" }, text)).toBe(text);
+    expect(textOf({ arguments: "digest" }, "{}")).toBeUndefined();
+  });
+
+  test.each([
+    [["/a"], '{"a":1}', `{"a":${R}}`],
+    [["/a"], '{"a":"x","b":"y"}', `{"a":${R},"b":"y"}`],
+    [["/a"], '{"b":{"a":"x"},"c":["a"]}', '{"b":{"a":"x"},"c":["a"]}'],
+    [["/a"], '{"a":{"b":[{"c":1}]},"d":2}', `{"a":${R},"d":2}`],
+    [["/a"], '{"a":[[],{}],"d":[{"a":1}]}', `{"a":${R},"d":[{"a":1}]}`],
+    [["/a", "/b"], '{"b":true,"a":null}', `{"b":${R},"a":${R}}`],
+    [["/a/b"], '{"a":{"b":-1.5e3,"c":1},"b":2}', `{"a":{"b":${R},"c":1},"b":2}`],
+    [["/a/-"], '{"a":["x",["y"],{}],"b":["z"]}', `{"a":[${R},${R},${R}],"b":["z"]}`],
+    [["/a/1"], '{"a":["x","y","z"]}', `{"a":["x",${R},"z"]}`],
+    [["/a/-/b"], '{"a":[{"b":1},{"c":{"b":2}},{"b":3}]}', `{"a":[{"b":${R}},{"c":{"b":2}},{"b":${R}}]}`],
+    [["/a/-/0"], '{"a":[["s",1],["t"],[]],"b":[["u"]]}', `{"a":[[${R},1],[${R}],[]],"b":[["u"]]}`],
+    [["/a~1b"], '{"a/b":1,"a":{"b":2}}', `{"a/b":${R},"a":{"b":2}}`],
+    [["/a"], '{"\\u0061":"x"}', `{"\\u0061":${R}}`],
+    [["/a"], '{"A":"x","a ":"y"}', '{"A":"x","a ":"y"}'],
+    [["/"], '{"":"x","a":1}', `{"":${R},"a":1}`],
+    [["/a", "/a/b"], '{"a":{"b":"x"}}', `{"a":${R}}`],
+    [["/a/b", "/c/d"], '{"c":{"b":1,"d":2},"a":{"d":3,"b":4}}', `{"c":{"b":1,"d":${R}},"a":{"d":3,"b":${R}}}`],
+  ] as const)("without %j: %s", (pointers, text, expected) => {
+    expect(redacted(pointers, text)).toBe(expected);
+    for (let cut = 1; cut < text.length; cut++) expect(redacted(pointers, text, [cut])).toBe(expected);
+  });
+
+  test("are those of a reference implementation, whatever they are", () => {
+    const { plugin } = startGuard({
+      ...POLICY,
+      audit: { arguments: "redacted", redact: ["/a", "/b/-/a", "/c/0", "/c/b/-", "/b/1/c"] },
+    });
+    const key = fc.constantFrom("a", "b", "c", "d");
+    const value = fc.letrec((tie) => ({
+      node: fc.oneof(
+        { depthSize: "small" },
+        fc.constantFrom<unknown>(0, -1.5, "", "s", '"', true, null, "\u{1f50d}"),
+        fc.array(tie("node"), { maxLength: 4 }),
+        fc.dictionary(key, tie("node"), { maxKeys: 4, noNullPrototype: true }),
+      ),
+    })).node;
+    const without = (node: unknown, path: string): unknown => {
+      if (/^(\/a|\/b\/\d+\/a|\/c\/0|\/c\/b\/\d+|\/b\/1\/c)$/.test(path) || /^\/b\/\[\d+\]\/a$/.test(path))
+        return "[redacted]";
+      if (Array.isArray(node)) return node.map((item, index) => without(item, `${path}/${index}`));
+      if (typeof node !== "object" || node === null) return node;
+      return Object.fromEntries(Object.entries(node).map(([name, inner]) => [name, without(inner, `${path}/${name}`)]));
+    };
+    fc.assert(
+      fc.property(fc.dictionary(key, value, { noNullPrototype: true }), fc.nat(4), (object, space) => {
+        const text = JSON.stringify(object, undefined, space);
+        fc.pre(text.length < 2_000);
+        const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${text}}}`;
+        const record = recordOf(exchange(plugin, { body }));
+        expect(JSON.parse(String(record["gen_ai.tool.call.arguments"]))).toEqual(without(object, ""));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("that are long are cut, without a byte of what is left out", () => {
+    const secret = "s3cr3t".repeat(3000);
+    for (const [text, begin] of [
+      [`{"a":"${"x".repeat(20_000)}","b":"${secret}"}`, '{"a":"xxx'],
+      [`{"b":"${secret}","a":1}`, `{"b":${R}`],
+      [`{"b":{"c":["${secret}"]},"a":1}`, `{"b":${R}`],
+      [`{"c":[1,"${secret}"]}`, `{"c":[${R},${R}`],
+      [`{"a":"${"x".repeat(8_180)}","b":"${secret}"}`, '{"a":"xxx'],
+      [`{"a":"${"x".repeat(8_175)}","b":"${secret}"}`, '{"a":"xxx'],
+      [`{"a":"${"\u0001".repeat(0)}${"\\n".repeat(4000)}","b":"${secret}"}`, '{"a":"'],
+    ] as const) {
+      const { plugin } = startGuard({ ...POLICY, audit: { arguments: "redacted", redact: ["/b", "/c/-"] } });
+      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${text}}}`;
+      const stream = exchange(plugin, { body, cuts: [5000, 9000] });
+      const record = recordOf(stream);
+      expect(record["mcp_guard.truncated"]).toBe(true);
+      expect(String(record["gen_ai.tool.call.arguments"])).toMatch(
+        new RegExp(`^${begin.replace(/[[\]{}()]/g, "\\$&")}`),
+      );
+      expect(lineOf(stream)).not.toContain("s3c");
+    }
+  });
+
+  test("of a message with a fault are as far as they came, without what is left out", () => {
+    const { plugin } = startGuard({ ...POLICY, audit: { arguments: "redacted", redact: ["/b"] } });
+    for (const [text, shown] of [
+      ['{"b":"s3cr3t","b":1}', `{"b":${R}`],
+      ['{"b":"s3cr3t\u0001"}', undefined],
+      ['{"a":1,"b":"s3cr3t', `{"a":1,"b":${R}`],
+      ['{"a":1,"b":{"c":"s3cr3t"', `{"a":1,"b":${R}`],
+      ['{"a":1,"b":["s3cr3t",}', undefined],
+    ] as const) {
+      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${text}`;
+      const stream = exchange(plugin, { body });
+      const record = recordOf(stream);
+      expect(lineOf(stream)).not.toContain("s3c");
+      expect(record["mcp_guard.truncated"]).toBe(true);
+      if (shown !== undefined) expect(record["gen_ai.tool.call.arguments"]).toBe(shown);
+    }
+  });
+
+  test("do not take more memory than they give back", () => {
+    const { vm, plugin } = startGuard({ ...POLICY, audit: { arguments: "full" } });
+    const body = message("tools/call", { name: "safe", arguments: { a: "x".repeat(20_000) } });
+    for (let index = 0; index < 200; index++) exchange(plugin, { body });
+    const before = vm.memoryBytes();
+    for (let index = 0; index < 3000; index++) exchange(plugin, { body });
+    expect(vm.memoryBytes()).toBe(before);
+  });
+});
+
 describe("secrets", () => {
   const CANARY = "c4n4ry";
   const HEADERS: HeaderPair[] = [

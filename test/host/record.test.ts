@@ -230,6 +230,20 @@ describe("counters of tools", () => {
     expect(toolsIn(vm)).toMatchObject({ "allowed.b": 2, "allowed.c": 0 });
   });
 
+  test("are bounded in a VM, whatever policies come", () => {
+    const { vm } = startGuard({ tool_allowlist: [] });
+    for (let round = 0; round < 30; round++) {
+      const names = Array.from({ length: 100 }, (_, index) => `tool_${round}_${index}`);
+      addPlugin(vm, { tool_allowlist: names }).stop();
+    }
+    expect(Object.keys(toolsIn(vm))).toHaveLength(2 * 1024);
+    const late = addPlugin(vm, { tool_allowlist: ["tool_0_5", "late"] });
+    post(late, { body: toolCall("late") });
+    post(late, { body: toolCall("tool_0_5") });
+    expect(toolsIn(vm)).toMatchObject({ "allowed.tool_0_5": 1 });
+    expect(toolsIn(vm)).not.toHaveProperty(["allowed.late"]);
+  });
+
   test("that the proxy refuses refuse the configuration", () => {
     const { vm } = startGuard({ tool_allowlist: [] });
     // The gauge of the policy comes first.

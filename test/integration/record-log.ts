@@ -11,7 +11,7 @@ import { log } from "../audit/memory-log.ts";
 import { logRecords } from "./access-log.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 
-/** The default of `audit.record_bytes`. */
+/** Of assembly/limits.ts. */
 const RECORD_BYTES_MAX = 16 << 10;
 
 export type Json = Record<string, unknown>;
