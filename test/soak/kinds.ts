@@ -16,7 +16,23 @@ export interface Kind {
   readonly isStream?: true;
 }
 
-export const POLICY = { tool_allowlist: ["safe", "other"], limits: { list_bytes: 1_048_576 } };
+/** Nobody listens there. */
+export const DEAD_COLLECTOR = "collector";
+
+/** Everything that a record can have, for a collector that is gone. */
+export const POLICY = {
+  tool_allowlist: ["safe", "other"],
+  limits: { list_bytes: 1_048_576 },
+  identity: {
+    header: { name: "User-Identity", trusted_gateways: ["spiffe://cluster.local/ns/gateway/sa/ai-gateway"] },
+  },
+  audit: {
+    arguments: "redacted",
+    redact: ["/secret"],
+    response: "digest",
+    otlp: { cluster: DEAD_COLLECTOR, authority: "collector:4318" },
+  },
+};
 
 const JSON_TYPE = { "content-type": "application/json" };
 const EVENTS_TYPE = { "content-type": "text/event-stream", "cache-control": "no-cache" };

@@ -33,7 +33,8 @@ export function markdown({ machine, seconds, counts, told, memory }: Results): s
   return `# Soak
 
 Written by \`make soak\`; do not edit. ${machine}. ${seconds} seconds, ${total} exchanges of clients of HTTP/1.1 and HTTP/2 through
-guards in both header modes, in one Envoy with an HTTP/1.1 and one with an HTTP/2 server. Every client that stayed got what it may see and
+guards in both header modes, in one Envoy with an HTTP/1.1 and one with an HTTP/2 server. Each exchange left a record with digests, for a
+collector that was gone the whole time. Every client that stayed got what it may see and
 nothing else; at the end nothing was open, neither at the guards nor at the servers.
 
 | exchanges | |

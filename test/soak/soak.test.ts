@@ -13,7 +13,7 @@ import { projectPath } from "../../src/project.ts";
 import { seedFromEnvironment } from "../fuzz/samples.ts";
 import { CLUSTER, guardIn, HEADER_MODE_NAMES, PATIENCE, speakHttp2 } from "../integration/rig.ts";
 import { type Client, createClient, PROTOCOLS, type Protocol } from "./client.ts";
-import { KINDS, type Kind, POLICY } from "./kinds.ts";
+import { DEAD_COLLECTOR, KINDS, type Kind, POLICY } from "./kinds.ts";
 import { type Memory, markdown, median, type Results } from "./report.ts";
 import { ID_HEADER, KIND_HEADER, type Server, startServer } from "./server.ts";
 
@@ -67,6 +67,12 @@ function bootstrapFor(upstream: Protocol, port: number): Bootstrap {
     upstream: { host: "127.0.0.1", port },
     guards: HEADER_MODE_NAMES.map((mode) => guardIn(mode, POLICY, { name: mode, listenPort: 0 })),
   });
+  const [server] = bootstrap.static_resources.clusters;
+  const dead = structuredClone(server!);
+  // Port 9, "discard": no machine has that service any more.
+  dead.load_assignment.endpoints[0]!.lb_endpoints[0]!.endpoint.address = {
+    socket_address: { address: "127.0.0.1", port_value: 9 },
+  };
   // Hundreds of thousands of lines that nobody reads would be kept here.
   for (const listener of bootstrap.static_resources.listeners) {
     const manager = connectionManager(listener);
@@ -78,6 +84,12 @@ function bootstrapFor(upstream: Protocol, port: number): Bootstrap {
     }
   }
   if (upstream === "h2") for (const cluster of bootstrap.static_resources.clusters) speakHttp2(cluster);
+  const cluster_name = DEAD_COLLECTOR;
+  bootstrap.static_resources.clusters.push({
+    ...dead,
+    name: cluster_name,
+    load_assignment: { ...dead.load_assignment, cluster_name } as never,
+  });
   return bootstrap;
 }
 
@@ -170,6 +182,14 @@ test("mixed exchanges, clients and servers that go away", { timeout: seconds * 1
       .poll(gauges, PATIENCE)
       .toEqual({ "http.guard.downstream_rq_active": 0, [`cluster.${CLUSTER}.upstream_rq_active`]: 0 });
     expect(envoy.logs()).not.toMatch(/\[(?:error|critical)\]/);
+    const trail = await envoy.stats("^wasmcustom\\.mcp_guard_audit_");
+    const of = (name: string): number => trail.get(`wasmcustom.mcp_guard_audit_${name}`) ?? Number.NaN;
+    expect(of("exported"), "records that a dead collector has taken").toBe(0);
+    expect(of("calls_failed")).toBeGreaterThan(0);
+    expect(of("queue_bytes"), "a queue for each header mode").toBeLessThanOrEqual(2 << 20);
+    // A record for each message besides; what is not counted as dropped waits.
+    expect(of("dropped")).toBeGreaterThan(of("records") - (2 << 20) / 500);
+    expect(of("records_lost")).toBe(0);
   }
 
   const results: Results = {
