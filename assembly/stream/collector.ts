@@ -28,7 +28,7 @@ export function mustWait(policy: Policy, message: Message): bool {
 }
 
 /** Has the request wait, or refuses it when it cannot; either way it is held. What is known of it has been noted. */
-export function wait(exchange: Exchange): Reason {
+export function wait(exchange: Exchange): void {
   const guard = exchange.guard;
   const reason = queueRequest(exchange);
   if (reason != Reason.None) {
@@ -38,7 +38,6 @@ export function wait(exchange: Exchange): Reason {
     refuseWaiting(guard, u64.MAX_VALUE);
     actOn(exchange.contextId);
   }
-  return Reason.None;
 }
 
 /** Puts the record of the request into the queue, and the request among those that wait. A reason when one of the two cannot be. */

@@ -23,7 +23,7 @@ import {
   literalBytes,
 } from "../memory/bytes";
 import { firstName, hasName, nameBytes as listedBytes, NameSet, nextName } from "../policy/name-set";
-import { HttpMethod, Mode, Policy, Unguarded } from "../policy/policy";
+import { HttpMethod, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
 
 // The head at hand. Filled by `readHead`; the addresses are alive until the next host call that returns data.
@@ -70,8 +70,11 @@ let traces: u32 = 0;
 export let requestIdAt: usize = 0;
 export let requestIdBytes: u32 = 0;
 
-/** Reads the request's headers; look-alikes of the policy's identity header are taken out. False when the host refuses. */
-export function readHead(policy: Policy): bool {
+/**
+ * Reads the request's headers. Look-alikes of the policy's identity header are taken out, unless `isWatched`. False when the host
+ * refuses.
+ */
+export function readHead(policy: Policy, isWatched: bool): bool {
   method = HttpMethod.None;
   methodTextBytes = 0;
   pathBytes = 0;
@@ -99,7 +102,6 @@ export function readHead(policy: Policy): bool {
     while (nextHeader()) noteHeader();
     return allHeadersSeen();
   }
-  const isWatched = policy.mode == Mode.Monitor;
   beginIdentityHeader();
   while (nextHeader()) {
     noteHeader();

@@ -51,7 +51,7 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
     return Action.HoldHeaders;
   }
   if (policy.direction == Direction.Inbound && isOutbound()) return passOutbound(exchange, policy);
-  if (!readHead(policy)) return declineHeaders(exchange, policy, Reason.Internal);
+  if (!readHead(policy, policy.mode == Mode.Monitor)) return declineHeaders(exchange, policy, Reason.Internal);
   noteRequestId(exchange);
   if (leavesRecord(policy)) noteHead(exchange);
   if (exchange.isSurplus) return declineHeaders(exchange, policy, Reason.Overloaded);
@@ -215,8 +215,8 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
   noteInspection(exchange, policy, inspection);
   exchange.completesPrompt = completesPrompt(inspection.message);
   if (mustWait(policy, inspection.message)) {
-    const obstacle = wait(exchange);
-    return obstacle != Reason.None && !decline(exchange, policy, obstacle);
+    wait(exchange);
+    return false;
   }
   letGo(exchange);
   endReading(exchange);
@@ -267,7 +267,7 @@ function pass(exchange: Exchange, decision: Decision): Action {
 
 /** Nothing is changed or judged, and what the client of this proxy asks for is recorded. */
 function passOutbound(exchange: Exchange, policy: Policy): Action {
-  if (leavesRecord(policy) && readHead(policy)) {
+  if (leavesRecord(policy) && readHead(policy, true)) {
     noteRequestId(exchange);
     noteHead(exchange);
   }

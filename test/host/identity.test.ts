@@ -213,7 +213,8 @@ describe("a header that does not count", () => {
     const both = [user("alice"), ["user_identity", "bob"]] as const;
     expect(arrived({ ...ANYBODY, mode: "monitor" }, both, {})).toEqual({ pairs: both, rejected: 2 });
     const { vm, plugin } = startGuard(ANYBODY, { listenerDirection: 2 });
-    expect(exchange(plugin, call(both, {})).upstream.headers?.getAll("user-identity")).toEqual(["alice"]);
+    const untouched = exchange(plugin, call(both, {})).upstream.headers?.pairs() ?? [];
+    for (const pair of both) expect(untouched).toContainEqual(pair);
     expect(vm.metrics.value(REJECTED)).toBe(0n);
   });
 
