@@ -44,6 +44,8 @@ export interface BootstrapOptions {
   adminHost?: string;
   /** Sent to the server instead of the client's Host header. */
   hostRewrite?: string;
+  /** The file for the records of exchanges, where the template writes them. */
+  auditLog?: string;
 }
 
 /** The parts of a bootstrap that are filled in; the rest is passed through. */
@@ -71,6 +73,7 @@ export interface ConnectionManager {
   http_protocol_options: { enable_trailers?: boolean };
   http2_protocol_options?: { allow_connect?: boolean };
   upgrade_configs?: { upgrade_type: string }[];
+  access_log: { typed_config: Record<string, unknown> }[];
   route_config: { virtual_hosts: { routes: { route: { cluster: string; host_rewrite_literal?: string } }[] }[] };
   http_filters: { name: string; typed_config: { config: PluginConfig } }[];
   [member: string]: unknown;
@@ -110,6 +113,7 @@ export function buildBootstrap(options: BootstrapOptions): Bootstrap {
     const copy = structuredClone(listener);
     setGuard(copy, guard, options.wasmPath);
     if (options.hostRewrite !== undefined) route(copy).host_rewrite_literal = options.hostRewrite;
+    if (options.auditLog !== undefined) setAuditLog(copy, options.auditLog);
     return copy;
   });
   return bootstrap;
@@ -161,6 +165,12 @@ function setGuard(listener: Listener, guard: GuardOptions, wasmPath: string): vo
     const value = typeof guard.configuration === "string" ? guard.configuration : JSON.stringify(guard.configuration);
     plugin.configuration = { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
   }
+}
+
+function setAuditLog(listener: Listener, file: string): void {
+  const logger = connectionManager(listener).access_log.find(({ typed_config }) => typed_config.path !== "/dev/stdout");
+  if (logger === undefined) throw new Error(`listener ${listener.name} writes no records`);
+  logger.typed_config.path = file;
 }
 
 function route(listener: Listener): { host_rewrite_literal?: string } {

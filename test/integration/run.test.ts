@@ -165,6 +165,11 @@ describe("make run without a server of the user's", () => {
     const [refused, passed] = await Promise.all(lines.map((line) => execute("bash", ["-c", line])));
     expect(JSON.parse(refused!.stdout)).toMatchObject({ id: 1, error: { data: { reason: "tool_not_listed" } } });
     expect(passed!.stdout).toContain('"serverInfo"');
+    const shown = run.output().match(/^node .* audit show .*$/m)?.[0] ?? "";
+    await expect
+      .poll(async () => (await execute("bash", ["-c", shown], { cwd: projectPath() })).stdout, { timeout: 10_000 })
+      .toMatch(/ refuse tool_not_listed .* tools\/call system_exec [\s\S]* allow .* initialize /);
+    await execute("bash", ["-c", shown.replace("show", "verify --from-start")], { cwd: projectPath() });
   });
 
   test("speaks cleartext HTTP/2 on the same port", async () => {

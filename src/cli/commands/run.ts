@@ -1,5 +1,5 @@
 // `mcp-guard run`: Envoy with the guard in front of one MCP server, for trying a policy by hand.
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Exit } from "../../child.ts";
@@ -194,8 +194,11 @@ async function start(
       },
     ],
     adminPort: options.adminPort,
+    auditLog: auditLog(options.port),
     ...(server.hostRewrite !== undefined && { hostRewrite: server.hostRewrite }),
   });
+  // Of this run alone: a trail that begins in the middle of a chain says nothing to somebody who tries it out.
+  rmSync(auditLog(options.port), { force: true });
   try {
     return await startEnvoy({
       bootstrap,
@@ -216,6 +219,11 @@ async function start(
     if (complaints.length === 0) throw error;
     throw refusedPolicy(policy, complaints, error);
   }
+}
+
+/** Where the records of a run go: two runs at once have two ports. */
+function auditLog(port: number): string {
+  return projectPath("build", `audit-${port}.log`);
 }
 
 function refusedPolicy(policy: PolicySource, said: readonly string[], cause?: unknown): GuardError {
@@ -282,6 +290,7 @@ function print(options: RunOptions, policy: PolicySource, server: Server, contex
     method: "initialize",
     params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "curl", version: "1" } },
   };
+  const trail = path.relative(process.cwd(), auditLog(options.port));
   const lines = [
     "",
     `Policy in force (${policy.origin}):`,
@@ -293,8 +302,9 @@ function print(options: RunOptions, policy: PolicySource, server: Server, contex
     `The guard listens on  ${url}  (HTTP/1.1 and cleartext HTTP/2)`,
     `in front of           ${server.label}`,
     `Envoy's admin         http://127.0.0.1:${options.adminPort}`,
+    `The audit trail       ${trail}`,
     "",
-    "Three things to try in another terminal:",
+    "To try in another terminal:",
     "",
     "# the MCP client SDK: lists, an allowed call, refused ones",
     url === "http://127.0.0.1:10000/mcp" ? "make try" : `make try URL=${url}`,
@@ -302,6 +312,8 @@ function print(options: RunOptions, policy: PolicySource, server: Server, contex
     `curl -s ${url} ${json} ${body(exec)}`,
     "# the handshake: passes, and the server answers",
     `curl -s ${url} ${json} ${body(hello)}`,
+    "# who asked for what, and what came of it",
+    `node build/node/cli/main.js audit show ${trail}`,
     "",
     "Ctrl-C ends everything that was started. Exchanges:",
   ];
