@@ -56,6 +56,8 @@ export function exportRecord(exchange: Exchange, record: Writer, name: Literal, 
   }
   countQueued(i64(waitingBytes(queue)) - i64(before));
   if (!guard.isTicking) startTicking(guard);
+  // Those that wait for their record wait while a request is under way, so nobody has to hear of a failure here.
+  if (hasFullBatch(guard)) sendBatch(guard);
   return true;
 }
 
@@ -107,10 +109,11 @@ export function sendBatch(guard: Guard): bool {
   return false;
 }
 
-/** Whether more waits than goes into one batch. */
+/** Whether so much waits that it should not wait for the next tick: a full batch, or half of a queue that is smaller. */
 export function hasFullBatch(guard: Guard): bool {
   const queue = guard.queue;
-  return queue !== null && waitingBytes(queue) >= BATCH_BYTES;
+  const collector = collectorOf(guard);
+  return queue !== null && collector !== null && waitingBytes(queue) >= min(BATCH_BYTES, collector.queueBytesMax / 2);
 }
 
 /** Takes the answer to request `token`, with `bodyBytes` bytes of body. Its records are gone then, or wait again. */
