@@ -383,7 +383,12 @@ const WAYS: Way[] = [
       stream.responseHeaders({ ":status": "200", "content-type": "text/html" }, false);
       return stream;
     },
-    says: { "mcp_guard.decision": "refuse", "mcp_guard.reason": "response_type", "http.response.status_code": 502 },
+    says: {
+      "mcp_guard.decision": "refuse",
+      "mcp_guard.reason": "response_type",
+      "http.response.status_code": 502,
+      "http.response.body.size": 126,
+    },
     lacks: ["mcp_guard.ended"],
   },
   {
@@ -423,6 +428,21 @@ const WAYS: Way[] = [
     },
     says: { "mcp_guard.result.is_error": true, "error.type": "tool_error" },
     lacks: ["rpc.response.status_code"],
+  },
+  {
+    name: "a server's call that talks of errors",
+    go(plugin) {
+      const stream = send(plugin, { body: toolCall("safe") });
+      stream.responseHeaders(EVENTS, false);
+      stream.responseBody('data: {"jsonrpc":"2.0","method":"notifications/x","params":{"isError":true}}\n\n', false);
+      stream.responseBody(
+        'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"isError":true}}\n\n',
+        true,
+      );
+      return stream;
+    },
+    says: { "mcp_guard.response.messages": 2 },
+    lacks: ["mcp_guard.result.is_error", "error.type"],
   },
   {
     name: "a tool's success",
