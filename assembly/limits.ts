@@ -113,9 +113,12 @@ export const RECORD_BYTES_MAX: u32 = 16 << 10;
 export const RECORD_TEXT_MAX: u32 = 512;
 export const RECORD_URI_MAX: u32 = 1024;
 
-/** Bytes of arguments that are kept for a record, and characters of them in it. What is beyond is cut; the digest is of all. */
-export const ARGUMENTS_TEXT_MAX: u32 = 8 << 10;
-export const RECORD_ARGUMENTS_MAX: u32 = 4 << 10;
+/** Bytes of arguments, or of an answer, that are kept for a record, and characters of them in it. What is beyond is cut; the digest is of all. */
+export const BODY_TEXT_MAX: u32 = 8 << 10;
+export const RECORD_BODY_MAX: u32 = 4 << 10;
+
+/** Characters of a record that an answer's text leaves for what is written behind it and in front of the facts. */
+export const RECORD_REST: u32 = 3 << 10;
 
 /** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
 export const SURPLUS_EXCHANGES_MAX: u32 = 4096;
@@ -199,8 +202,8 @@ export const LIST_ENTRIES_MAX: u32 = 16384;
 /** Entries of `argument_rules`: one bit of a 64-bit word each. Over it: refused. */
 export const ARGUMENT_RULES_MAX: u32 = 64;
 
-/** Entries of `audit.redact`. Over it: refused. */
-export const REDACTED_POINTERS_MAX: u32 = 64;
+/** Entries of `audit.redact` and of `audit.redact_response`, to which one of our own comes. Over it: refused. */
+export const REDACTED_POINTERS_MAX: u32 = 63;
 
 /** Entries of `resource_roots`, and of the roots of one argument rule: each is compared with each URI. Over it: refused. */
 export const ROOTS_MAX: u32 = 256;

@@ -1,4 +1,4 @@
-// Arguments as text for a record: the values that pointers name are replaced, whatever their type, and what stands around them stays as it came.
+// Arguments and answers as text for a record: the values that pointers name are replaced, whatever their type, and what stands around them stays as it came.
 
 import { JsonError } from "../json/error";
 import {
@@ -14,7 +14,7 @@ import {
   Token,
 } from "../json/reader";
 import {
-  ARGUMENTS_TEXT_MAX,
+  BODY_TEXT_MAX,
   DEPTH_MAX,
   KEY_BYTES_MAX,
   MEMBERS_PER_OBJECT_MAX,
@@ -24,9 +24,9 @@ import {
 import { allocateWriter, clear, Writer, writeBytes, writeLiteral } from "../memory/writer";
 import { ArgumentRule, segmentIs, segmentIsElement } from "../policy/argument-rule";
 
-const text: Writer = allocateWriter(ARGUMENTS_TEXT_MAX);
+const text: Writer = allocateWriter(BODY_TEXT_MAX);
 /** Per pointer: how many of its reference tokens lead to where the walk is; and per depth the element at hand. */
-const matchedAt: usize = memory.data(REDACTED_POINTERS_MAX, 4);
+const matchedAt: usize = memory.data(REDACTED_POINTERS_MAX + 1, 4);
 const elementsAt: usize = memory.data(4 * (DEPTH_MAX + 1), 4);
 let reader: JsonReader | null = null;
 let first: ArgumentRule | null = null;
@@ -42,7 +42,7 @@ export function redacted(pointers: ArgumentRule | null, address: usize, bytes: u
   clear(text);
   first = pointers;
   copied = 0;
-  memory.fill(matchedAt, 0, REDACTED_POINTERS_MAX);
+  memory.fill(matchedAt, 0, REDACTED_POINTERS_MAX + 1);
   source.reportDepth = u32.MAX_VALUE;
   openChunk(source, address, bytes);
   const isDone = walk(source, address);
@@ -181,11 +181,11 @@ function isTarget(depth: u32): bool {
 }
 
 function matched(index: u32): u32 {
-  return u32(load<u8>(matchedAt + index)); // SAFETY: index < REDACTED_POINTERS_MAX.
+  return u32(load<u8>(matchedAt + index)); // SAFETY: index <= REDACTED_POINTERS_MAX.
 }
 
 function setMatched(index: u32, count: u32): void {
-  store<u8>(matchedAt + index, count); // SAFETY: index < REDACTED_POINTERS_MAX; count <= DEPTH_MAX.
+  store<u8>(matchedAt + index, count); // SAFETY: index <= REDACTED_POINTERS_MAX; count <= DEPTH_MAX.
 }
 
 function element(depth: u32): u32 {

@@ -15,13 +15,14 @@ import {
   QUEUE_BYTES_MIN,
 } from "../limits";
 import { Literal } from "../memory/bytes";
+import { ArgumentRule } from "../policy/argument-rule";
 import { createCollector } from "../policy/collector";
 import { AuditBody, AuditRequired, Policy } from "../policy/policy";
 import { enterWord, expected, leavePath, told, unknownMember } from "./problem";
-import { readRedacted } from "./rules";
+import { pointerTo, readPointers } from "./rules";
 import { number, readNumber, readStart, readString, readToken, readWord, textAt, textBytes, wordIndex } from "./values";
 
-const KNOWN = "line arguments response otlp required redact";
+const KNOWN = "line arguments response otlp required redact redact_response";
 const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
 
 // The collector at hand, until its record is made.
@@ -39,7 +40,13 @@ let exportsMessages: bool = true;
 
 /** Reads the object into `policy`. False when the problem has been told. */
 export function readAudit(reader: JsonReader, policy: Policy): bool {
-  if (!readStart(reader, Token.ObjectStart, "an object with line, arguments, redact, response, otlp and required"))
+  if (
+    !readStart(
+      reader,
+      Token.ObjectStart,
+      "an object with line, arguments, redact, response, redact_response, otlp and required",
+    )
+  )
     return false;
   while (true) {
     const token = readToken(reader);
@@ -54,19 +61,52 @@ export function readAudit(reader: JsonReader, policy: Policy): bool {
   if (policy.auditRequired != AuditRequired.None && policy.collector === null) {
     return told("found required without otlp, expected a collector that acknowledges records");
   }
-  const isRedacted = policy.auditArguments == AuditBody.Redacted;
-  if (isRedacted && policy.redactedPointers === null) {
-    return told("found arguments: redacted without redact, expected the pointers to what is left out");
+  return (
+    arePaired(policy.auditArguments, policy.redactedArguments, false) &&
+    arePaired(policy.auditResponse, policy.redactedResponse, true) &&
+    addUnrecorded(policy)
+  );
+}
+
+/** What is left out belongs to a text of which something is. */
+function arePaired(body: AuditBody, pointers: ArgumentRule | null, isResponse: bool): bool {
+  if (body == AuditBody.Redacted && pointers === null) {
+    return told(
+      isResponse
+        ? "found response: redacted without redact_response, expected the pointers to what is left out"
+        : "found arguments: redacted without redact, expected the pointers to what is left out",
+    );
   }
-  if (!isRedacted && policy.redactedPointers !== null) {
-    return told("found redact without arguments: redacted, expected both");
+  if (body != AuditBody.Redacted && pointers !== null) {
+    return told(
+      isResponse
+        ? "found redact_response without response: redacted, expected both"
+        : "found redact without arguments: redacted, expected both",
+    );
   }
+  return true;
+}
+
+/** The state that a client has to bring back is as good as a password (MCP 2026-07-28, multi round-trip requests). */
+function addUnrecorded(policy: Policy): bool {
+  if (policy.auditResponse < AuditBody.Redacted) return true;
+  const state = pointerTo("/result/requestState");
+  if (state === null) return false;
+  state.next = policy.redactedResponse;
+  policy.redactedResponse = state;
   return true;
 }
 
 function readMember(reader: JsonReader, policy: Policy, index: i32): bool {
   if (index == 3) return readCollector(reader, policy);
-  if (index == 5) return readRedacted(reader, policy);
+  if (index == 5) {
+    policy.redactedArguments = readPointers(reader);
+    return policy.redactedArguments !== null;
+  }
+  if (index == 6) {
+    policy.redactedResponse = readPointers(reader);
+    return policy.redactedResponse !== null;
+  }
   const word = readWord(reader, wordsOf(index));
   if (word < 0) return false;
   if (index == 0) policy.auditLine = word;
@@ -81,9 +121,8 @@ function wordsOf(index: i32): Literal {
     case 0:
       return "json none";
     case 1:
-      return "none digest redacted full";
     case 2:
-      return "none digest";
+      return "none digest redacted full";
     default:
       return "none approval all";
   }

@@ -48,11 +48,7 @@ export function policyDigest(policy: Policy): u64 {
     room += (entry.pathBytes + entry.reasonBytes) * 6 + 128;
     entry = entry.next;
   }
-  let pointer = policy.redactedPointers;
-  while (pointer !== null) {
-    room += 64 + pointerBytes(pointer) * 6;
-    pointer = pointer.next;
-  }
+  room += pointersRoom(policy.redactedArguments) + pointersRoom(policy.redactedResponse);
   const identity = policy.identity;
   if (identity !== null) room += identityRoom(identity);
   const collector = policy.collector;
@@ -70,6 +66,16 @@ export function policyDigest(policy: Policy): u64 {
 function namesRoom(names: NameSet | null): u32 {
   if (names === null) return 0;
   return u32(names.end - changetype<usize>(names)) * 6;
+}
+
+function pointersRoom(first: ArgumentRule | null): u32 {
+  let room: u32 = 0;
+  let pointer = first;
+  while (pointer !== null) {
+    room += 64 + pointerBytes(pointer) * 6;
+    pointer = pointer.next;
+  }
+  return room;
 }
 
 function identityRoom(identity: Identity): u32 {
@@ -158,7 +164,10 @@ function writeAudit(writer: Writer, policy: Policy): void {
   writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
   const collector = policy.collector;
   if (collector !== null) writeCollector(writer, collector);
-  if (policy.redactedPointers !== null) writeRedacted(writer, policy.redactedPointers);
+  if (policy.redactedArguments !== null) writeRedacted(writer, "redact", policy.redactedArguments);
+  // In front of those of the configuration stands the one of the filter's own.
+  const own = policy.redactedResponse;
+  if (own !== null && own.next !== null) writeRedacted(writer, "redact_response", own.next);
   const required = policy.auditRequired;
   writeWord(
     writer,
@@ -183,8 +192,9 @@ function bodyWord(body: AuditBody): Literal {
   }
 }
 
-function writeRedacted(writer: Writer, first: ArgumentRule | null): void {
-  writeLiteral(writer, '"redact":[');
+function writeRedacted(writer: Writer, name: Literal, first: ArgumentRule | null): void {
+  writeName(writer, name);
+  writeByte(writer, 0x5b);
   let pointer = first;
   while (pointer !== null) {
     if (pointer !== first) writeByte(writer, 0x2c);

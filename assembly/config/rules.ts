@@ -2,11 +2,12 @@
 
 import { JsonReader, Token } from "../json/reader";
 import { ARGUMENT_RULES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, REDACTED_POINTERS_MAX, ROOTS_MAX } from "../limits";
-import { Literal } from "../memory/bytes";
+import { Literal, literalByte, literalBytes } from "../memory/bytes";
 import {
   ArgumentRule,
   allocateRule,
   freeRule,
+  freeRules,
   RuleKind,
   textAt as ruleTextAt,
   SEGMENTS_MAX,
@@ -86,33 +87,54 @@ export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
   }
 }
 
-/** Reads the list of `audit.redact` into `policy`. False when the problem has been told. */
-export function readRedacted(reader: JsonReader, policy: Policy): bool {
-  if (!readStart(reader, Token.ArrayStart, "a list of JSON Pointers")) return false;
+/** Reads a list of JSON Pointers: rules of which only the pointer counts, which the caller owns. Null when the problem has been told. */
+export function readPointers(reader: JsonReader): ArgumentRule | null {
+  if (!readStart(reader, Token.ArrayStart, "a list of JSON Pointers")) return null;
   let index: u32 = 0;
+  let first: ArgumentRule | null = null;
   let last: ArgumentRule | null = null;
   while (true) {
     const before = enterElement(index);
     const token = readValue(reader);
     if (token == Token.ArrayEnd) {
       leavePath(before);
-      return index != 0 || told("found an empty list, expected at least one JSON Pointer");
+      if (first === null) told("found an empty list, expected at least one JSON Pointer");
+      return first;
     }
-    if (index == REDACTED_POINTERS_MAX) return told("the list has too many entries, expected at most 64");
-    if (token != Token.String || reader.textBytes > POINTER_BYTES_MAX || !isPointer()) {
-      return expected(reader, token, textAt, textBytes, POINTER);
+    let rule: ArgumentRule | null = null;
+    if (index == REDACTED_POINTERS_MAX) {
+      told("the list has too many entries, expected at most 63");
+    } else if (token != Token.String || reader.textBytes > POINTER_BYTES_MAX || !isPointer()) {
+      expected(reader, token, textAt, textBytes, POINTER);
+    } else {
+      keepPointer();
+      rule = createPointer();
+      if (rule === null) told(POINTER_FORM);
     }
-    toolBytes = 0;
-    values = null;
-    keepPointer();
-    const rule = createRule(0);
-    if (rule === null) return told(POINTER_FORM);
-    if (last === null) policy.redactedPointers = rule;
+    if (rule === null) {
+      freeRules(first);
+      return null;
+    }
+    if (last === null) first = rule;
     else last.next = rule;
     last = rule;
     leavePath(before);
     index++;
   }
+}
+
+/** A rule for a pointer of this source. */
+export function pointerTo(pointer: Literal): ArgumentRule | null {
+  pointerBytes = literalBytes(pointer);
+  // SAFETY: a pointer of this source is shorter than POINTER_BYTES_MAX.
+  for (let i: u32 = 0; i < pointerBytes; i++) store<u8>(pointerAt + i, literalByte(pointer, i));
+  return createPointer();
+}
+
+function createPointer(): ArgumentRule | null {
+  toolBytes = 0;
+  values = null;
+  return createRule(0);
 }
 
 function readEntry(reader: JsonReader): bool {

@@ -50,6 +50,16 @@ export function freeRule(rule: ArgumentRule): void {
   heap.free(changetype<usize>(rule));
 }
 
+/** Frees a rule and those behind it. */
+export function freeRules(first: ArgumentRule | null): void {
+  let rule = first;
+  while (rule !== null) {
+    const following = rule.next;
+    freeRule(rule);
+    rule = following;
+  }
+}
+
 /** Address of the texts of a rule. */
 export function textAt(rule: ArgumentRule): usize {
   return changetype<usize>(rule) + offsetof<ArgumentRule>() + (usize(SEGMENTS_MAX) << 3);

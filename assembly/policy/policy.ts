@@ -3,7 +3,7 @@
 
 import { JsonLimits } from "../json/reader";
 import { Traversal } from "../uri/rules";
-import { ArgumentRule, freeRule } from "./argument-rule";
+import { ArgumentRule, freeRules } from "./argument-rule";
 import { Collector } from "./collector";
 import { freeIdentity, Identity } from "./identity";
 import { freeNameSet, NameSet } from "./name-set";
@@ -62,7 +62,7 @@ export const enum AuditLine {
 export const enum AuditBody {
   None,
   Digest,
-  /** Arguments only: the digest, and the text without what `audit.redact` names; or all of it. */
+  /** The digest, and the text without what the policy names; or all of it. */
   Redacted,
   Full,
 }
@@ -117,8 +117,9 @@ export class Policy {
   auditLine: AuditLine;
   auditArguments: AuditBody;
   auditResponse: AuditBody;
-  /** First entry of `audit.redact`, or null: rules of which only the pointer counts. */
-  redactedPointers: ArgumentRule | null;
+  /** `audit.redact`, or null; and of responses what nobody may record, then `audit.redact_response`: rules of which only the pointer counts. */
+  redactedArguments: ArgumentRule | null;
+  redactedResponse: ArgumentRule | null;
   /** `audit.otlp`; null when the member is absent. */
   collector: Collector | null;
   auditRequired: AuditRequired;
@@ -167,15 +168,6 @@ function freeNames(names: NameSet | null): void {
   if (names !== null) freeNameSet(names);
 }
 
-function freeRules(first: ArgumentRule | null): void {
-  let rule = first;
-  while (rule !== null) {
-    const following = rule.next;
-    freeRule(rule);
-    rule = following;
-  }
-}
-
 /** Frees a policy with all that it owns. */
 export function freePolicy(policy: Policy): void {
   freeNames(policy.tools);
@@ -191,7 +183,8 @@ export function freePolicy(policy: Policy): void {
   const collector = policy.collector;
   if (collector !== null) heap.free(changetype<usize>(collector));
   freeRules(policy.argumentRules);
-  freeRules(policy.redactedPointers);
+  freeRules(policy.redactedArguments);
+  freeRules(policy.redactedResponse);
   let entry = policy.unguarded;
   while (entry !== null) {
     const after = entry.next;

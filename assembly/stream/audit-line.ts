@@ -7,7 +7,7 @@ import { writeTime } from "../audit/time";
 import { now } from "../host/clock";
 import { landedAt, landedBytes } from "../host/landing";
 import { addSegment, beginPath, fetchProperty, integerProperty, setFilterState } from "../host/property";
-import { METHOD_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX } from "../limits";
+import { METHOD_BYTES_MAX, RECORD_BODY_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX } from "../limits";
 import { Method, methodOf } from "../mcp/method";
 import { Literal, literalBytes } from "../memory/bytes";
 import {
@@ -71,8 +71,11 @@ export function exportRequest(exchange: Exchange): bool {
   return exportRecord(exchange, record, "mcp_guard.message", at);
 }
 
-/** Hands the record of a message of the server to the collector: of the text that `rewriter` has read. */
-export function exportResponse(exchange: Exchange, rewriter: Rewriter): void {
+/**
+ * Hands the record of a message of the server to the collector: of the text that `rewriter` has read, with `text` of it, if the record
+ * shows some.
+ */
+export function exportResponse(exchange: Exchange, rewriter: Rewriter, text: Writer | null): void {
   if (!startChain(exchange.guard.chain)) return;
   const at = now();
   beginMessage(exchange, at, "server");
@@ -85,6 +88,10 @@ export function exportResponse(exchange: Exchange, rewriter: Rewriter): void {
   if (rewriter.listed != 0) writeCount(record, "mcp_guard.response.listed", rewriter.listed);
   if (rewriter.removed != 0) writeCount(record, "mcp_guard.response.removed", rewriter.removed);
   if (rewriter.hidden != 0) writeCount(record, "mcp_guard.response.hidden_characters", rewriter.hidden);
+  if (text !== null) {
+    writeText(record, "gen_ai.tool.call.result", text.start, text.length, RECORD_BODY_MAX);
+    if (text.overflowed) record.overflowed = true;
+  }
   endRecord(exchange);
   exportRecord(exchange, record, "mcp_guard.message", at);
 }

@@ -8,6 +8,7 @@ import {
   REQUEST_ID_BYTES_MAX,
   SURPLUS_EXCHANGES_MAX,
 } from "../limits";
+import { equalsLiteral } from "../memory/bytes";
 import { Reason } from "../policy/reason";
 import { Truth } from "../rewrite/rewriter";
 import { Decision } from "./counters";
@@ -109,8 +110,9 @@ export class Exchange {
   /** What is known of the request, as text of the record: of the heap, `factsBytes` bytes; 0 when there is none. */
   factsAt: usize;
   factsBytes: u32;
-  /** Whether a text of the record was cut. */
+  /** Whether a text of the record was cut, and whether it has the answer's. */
   isCut: bool;
+  hasAnswer: bool;
 
   /** For the refusal and the access log: copies, so that they outlive the inspection. Addresses of this record. */
   requestIdBytes: u32;
@@ -126,6 +128,11 @@ export function requestIdAt(exchange: Exchange): usize {
 /** Address of the copied method. */
 export function methodAt(exchange: Exchange): usize {
   return changetype<usize>(exchange) + METHOD_AT;
+}
+
+/** Whether the request calls a tool, as far as its message has been read. */
+export function isToolCall(exchange: Exchange): bool {
+  return equalsLiteral(methodAt(exchange), exchange.methodBytes, "tools/call");
 }
 
 /** Address of the copied tool or prompt name. */

@@ -18,7 +18,14 @@ import {
   workloadAt,
   workloadBytes,
 } from "../identity/principal";
-import { NAME_BYTES_MAX, RECORD_ARGUMENTS_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
+import {
+  NAME_BYTES_MAX,
+  RECORD_BODY_MAX,
+  RECORD_BYTES_MAX,
+  RECORD_REST,
+  RECORD_TEXT_MAX,
+  RECORD_URI_MAX,
+} from "../limits";
 import { NO_OFFSET } from "../mcp/envelope";
 import { isModern, Kind, Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
@@ -114,10 +121,27 @@ export function noteMessage(exchange: Exchange, policy: Policy, inspection: Insp
     writeDigest(facts, "mcp_guard.arguments.sha256", endSha256(findings.argumentsHash));
   }
   if (policy.auditArguments >= AuditBody.Redacted && findings.argumentsText.length != 0)
-    noteArguments(policy, inspection);
+    noteArguments(exchange, policy, inspection);
   if (message.traceBytes != 0) {
     writeTrace(facts, "mcp_guard.meta.trace_id", "mcp_guard.meta.span_id", message.traceAt, message.traceBytes);
   }
+  keep(exchange);
+}
+
+/** Characters that a body may take: what the other facts leave. */
+function bodyRoom(exchange: Exchange): u32 {
+  const taken = exchange.factsBytes + facts.length;
+  const most = RECORD_BYTES_MAX - RECORD_REST;
+  return taken < most ? min(RECORD_BODY_MAX, most - taken) : 0;
+}
+
+/** Notes the answer of a tool: the first one that the response has. */
+export function noteAnswer(exchange: Exchange, text: Writer): void {
+  if (exchange.hasAnswer || !leavesRecord(exchange.guard.policy)) return;
+  exchange.hasAnswer = true;
+  clear(facts);
+  writeText(facts, "gen_ai.tool.call.result", text.start, text.length, bodyRoom(exchange));
+  if (text.overflowed) facts.overflowed = true;
   keep(exchange);
 }
 
@@ -140,12 +164,12 @@ function noteName(message: Message): void {
 }
 
 /** As they came, but for what is left out. Those of a message that is cut or faulty are cut too. */
-function noteArguments(policy: Policy, inspection: Inspection): void {
+function noteArguments(exchange: Exchange, policy: Policy, inspection: Inspection): void {
   const findings = inspection.findings;
   const text = findings.argumentsText;
-  const shown = redacted(policy.redactedPointers, text.at, text.length);
+  const shown = redacted(policy.redactedArguments, text.at, text.length);
   if (inspection.envelope.argumentsTo == NO_OFFSET || shown.overflowed) facts.overflowed = true;
-  writeText(facts, "gen_ai.tool.call.arguments", shown.start, shown.length, RECORD_ARGUMENTS_MAX);
+  writeText(facts, "gen_ai.tool.call.arguments", shown.start, shown.length, bodyRoom(exchange));
 }
 
 function noteSubject(findings: Findings): void {

@@ -1,7 +1,8 @@
 // What is needed to read one response body: the rewriter, for an event stream the reader of events, and what is on its way out. A
 // stream has one from its response headers to its end.
 
-import { JSON_TEXT_BYTES_MAX } from "../limits";
+import { redacted } from "../audit/redact";
+import { BODY_TEXT_MAX, JSON_TEXT_BYTES_MAX } from "../limits";
 import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer, ownBytes } from "../memory/buffer";
 import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { beginSha256, SHA256_BYTES, Sha256 } from "../memory/sha256";
@@ -31,7 +32,8 @@ import {
 } from "../sse/reader";
 import { wholeCharacters, writeLine } from "../sse/writer";
 import { exportResponse } from "./audit-line";
-import { Exchange } from "./exchange";
+import { Exchange, isToolCall } from "./exchange";
+import { noteAnswer } from "./facts";
 import { Guard } from "./guard";
 
 /** Bytes of the data of an `endpoint` event; MCP 2024-11-05 has a path there. */
@@ -67,6 +69,9 @@ export class Rewriting {
   isError: Truth;
   /** Whether each message has a record of its own. */
   exportsMessages: bool;
+  /** Whether a record shows the answer, and the first bytes of the text at hand. */
+  showsAnswer: bool;
+  shown: Buffer;
   /** SHA-256 of the body as it came; null when the policy does not ask for it. */
   hash: Sha256 | null;
   /** Why the stream must be cut; None while it must not. */
@@ -101,9 +106,9 @@ export function createRewriting(
   const block = isEvents ? (EVENT_BLOCK_BYTES + 7) & ~7 : 0;
   const endpoint = isEvents && isGet ? ENDPOINT_ROOM : 0;
   const isDigested = policy.auditResponse != AuditBody.None;
-  const bytes = head + 2 * buffer + events + block + endpoint + (isDigested ? SHA256_BYTES : 0);
+  const bytes = head + 3 * buffer + events + block + endpoint + (isDigested ? SHA256_BYTES : 0);
   const at = heap.alloc(bytes);
-  memory.fill(at, 0, head + 2 * buffer + events);
+  memory.fill(at, 0, head + 3 * buffer + events);
   const rewriting = changetype<Rewriting>(at);
   rewriting.guard = exchange.guard;
   rewriting.exchange = exchange;
@@ -113,11 +118,14 @@ export function createRewriting(
   initBuffer(rewriting.wire);
   rewriting.head = changetype<Buffer>(at + head + buffer);
   initBuffer(rewriting.head);
+  rewriting.shown = changetype<Buffer>(at + head + 2 * buffer);
+  initBuffer(rewriting.shown);
+  rewriting.showsAnswer = policy.auditResponse >= AuditBody.Redacted && isToolCall(exchange);
   rewriting.completesPrompt = completesPrompt;
   rewriting.isEvents = isEvents;
   rewriting.isGet = isEvents && isGet;
   if (isEvents) {
-    const eventsAt = at + head + 2 * buffer;
+    const eventsAt = at + head + 3 * buffer;
     rewriting.events = changetype<EventReader>(eventsAt);
     initEventReader(rewriting.events, eventsAt + events);
     rewriting.endpoint = eventsAt + events + block;
@@ -133,6 +141,7 @@ export function createRewriting(
 export function freeRewriting(rewriting: Rewriting): void {
   endUse(rewriting);
   emptyWire(rewriting);
+  freeBuffer(rewriting.shown);
   heap.free(changetype<usize>(rewriting));
 }
 
@@ -140,7 +149,7 @@ export function freeRewriting(rewriting: Rewriting): void {
 export function rewritingBytes(rewriting: Rewriting, policy: Policy): u32 {
   const rewriter = rewriting.rewriter;
   const used = rewriter === null ? 0 : rewriterBytes(policy) + rewriterHeldBytes(rewriter);
-  return rewriting.head.capacity + rewriting.wire.capacity + used;
+  return rewriting.head.capacity + rewriting.wire.capacity + rewriting.shown.capacity + used;
 }
 
 /** The rewriter of the text at hand: a spare one of the guard, or a new one. */
@@ -171,7 +180,8 @@ export function endUse(rewriting: Rewriting): void {
     rewriting.errorCode = rewriter.errorCode;
   }
   if (rewriter.isError != Truth.Unsaid && rewriting.isError != Truth.Yes) rewriting.isError = rewriter.isError;
-  if (rewriting.exportsMessages && rewriter.messages != 0) exportResponse(rewriting.exchange, rewriter);
+  if (rewriter.messages != 0) record(rewriting, rewriter);
+  freeBuffer(rewriting.shown);
   const guard = rewriting.guard;
   if (rewriting.generation != guard.generation) {
     freeRewriter(rewriter);
@@ -180,6 +190,24 @@ export function endUse(rewriting: Rewriting): void {
   beginText(rewriter);
   rewriter.nextSpare = guard.spareRewriter;
   guard.spareRewriter = rewriter;
+}
+
+/** A text with a message has ended: its own record, and what the exchange's will show of it. */
+function record(rewriting: Rewriting, rewriter: Rewriter): void {
+  const shown = rewriting.shown;
+  const policy = rewriting.guard.policy;
+  const isShown = policy !== null && rewriter.hasResult && shown.length != 0;
+  const text = isShown ? redacted(policy!.redactedResponse, shown.at, shown.length) : null;
+  if (text !== null) noteAnswer(rewriting.exchange, text);
+  if (rewriting.exportsMessages) exportResponse(rewriting.exchange, rewriter, text);
+}
+
+/** Keeps the beginning of a text for the record. */
+function show(rewriting: Rewriting, address: usize, bytes: u32): void {
+  if (!rewriting.showsAnswer) return;
+  const shown = rewriting.shown;
+  // One byte more than can be shown says that there is more.
+  appendBytes(shown, address, min(bytes, BODY_TEXT_MAX + 1 - shown.length));
 }
 
 /**
@@ -251,7 +279,9 @@ function readTexts(rewriting: Rewriting, policy: Policy, address: usize, bytes: 
       rewriting.isGap = false;
     }
     const rewriter = rewriterOf(rewriting, policy);
-    read += rewrite(rewriter, policy, address + read, bytes - read);
+    const used = rewrite(rewriter, policy, address + read, bytes - read);
+    show(rewriting, address + read, used);
+    read += used;
     settleText(rewriting, rewriter);
     if (rewriting.cut != Reason.None || rewriting.isOver) return;
   }
@@ -320,6 +350,7 @@ function readData(rewriting: Rewriting, policy: Policy, address: usize, bytes: u
   }
   rewriting.dataBytes += bytes;
   const read = rewriter.state == TextState.Complete ? 0 : rewrite(rewriter, policy, address, bytes);
+  show(rewriting, address, read);
   // Behind the root value nothing but white space may stand.
   if (rewriter.state == TextState.Complete && spaceBytes(address + read, bytes - read) != bytes - read)
     spoilText(rewriter);

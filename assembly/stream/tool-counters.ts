@@ -4,13 +4,13 @@
 import { MetricKind } from "../host/abi";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { METRIC_NAME_BYTES_MAX, METRIC_TOOLS_MAX } from "../limits";
-import { equalBytes, equalsLiteral, Literal } from "../memory/bytes";
+import { equalBytes, Literal } from "../memory/bytes";
 import { sipHash } from "../memory/siphash";
 import { allocateWriter, clear, Writer, writeByte, writeHex, writeLiteral } from "../memory/writer";
 import { firstName, NameSet, nameBytes, nextName, slotOf } from "../policy/name-set";
 import { Policy } from "../policy/policy";
 import { Decision } from "./counters";
-import { Exchange, methodAt, nameAt } from "./exchange";
+import { Exchange, isToolCall, nameAt } from "./exchange";
 import { Guard } from "./guard";
 
 /** The two counters of a tool, with its name behind them. */
@@ -61,7 +61,7 @@ export function countTool(exchange: Exchange): void {
   if (guard.toolCounters == 0 || policy === null) return;
   const tools: NameSet | null = policy.tools;
   if (tools === null || exchange.nameBytes == 0) return;
-  if (!equalsLiteral(methodAt(exchange), exchange.methodBytes, "tools/call")) return;
+  if (!isToolCall(exchange)) return;
   const slot = slotOf(tools, nameAt(exchange), exchange.nameBytes);
   if (slot == tools.slotCount) return;
   // SAFETY: slot < slotCount.

@@ -87,7 +87,8 @@ describe("the filter's digest is that of the written format", () => {
         },
       }),
       JSON.stringify({ tool_allowlist: ["a"], audit: { redact: ["/a~1b/~0", '/ü"/-'], arguments: "redacted" } }),
-      JSON.stringify({ tool_allowlist: ["a"], audit: { arguments: "full" } }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { arguments: "full", response: "full" } }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { response: "redacted", redact_response: ["/b", "/a/-"] } }),
       JSON.stringify({ tool_allowlist: ["a"], identity: {} }),
       JSON.stringify({
         tool_allowlist: ["a"],

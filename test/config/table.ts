@@ -114,7 +114,8 @@ const STANDARD: ConfigurationRow[] = [
         line: "none",
         arguments: "redacted",
         redact: ["/password"],
-        response: "digest",
+        response: "redacted",
+        redact_response: ["/result/content/-/text"],
         otlp: {
           cluster: "collector",
           authority: "collector:4318",
@@ -1763,7 +1764,7 @@ const AUDIT: ConfigurationRow[] = [
     bad(
       `another word for audit.${member}`,
       withMembers({ audit: { [member]: "all" } }),
-      `audit.${member}: found the string "all", expected one of none digest${member === "arguments" ? " redacted full" : ""}`,
+      `audit.${member}: found the string "all", expected one of none digest redacted full`,
     ),
   ]),
   bad(
@@ -1774,17 +1775,17 @@ const AUDIT: ConfigurationRow[] = [
   bad(
     "an unknown member of audit",
     withMembers({ audit: { lines: "json" } }),
-    'audit: found the unknown member "lines", expected one of line arguments response otlp required redact; did you mean "line"?',
+    'audit: found the unknown member "lines", expected one of line arguments response otlp required redact redact_response; did you mean "line"?',
   ),
   bad(
     "a word for audit",
     withMembers({ audit: "json" }),
-    'audit: found the string "json", expected an object with line, arguments, redact, response, otlp and required',
+    'audit: found the string "json", expected an object with line, arguments, redact, response, redact_response, otlp and required',
   ),
   bad(
     "null for audit",
     withMembers({ audit: null }),
-    "audit: found null, expected an object with line, arguments, redact, response, otlp and required",
+    "audit: found null, expected an object with line, arguments, redact, response, redact_response, otlp and required",
   ),
   bad(
     "null for audit.line",
@@ -1794,8 +1795,28 @@ const AUDIT: ConfigurationRow[] = [
 ];
 
 const REDACT: ConfigurationRow[] = [
+  good("responses in full", withMembers({ audit: { response: "full" } })),
+  good(
+    "responses without 63 values",
+    withMembers({ audit: { response: "redacted", redact_response: names(63).map((name) => `/${name}`) } }),
+  ),
+  bad(
+    "redacted responses without pointers",
+    withMembers({ audit: { response: "redacted" } }),
+    "audit: found response: redacted without redact_response, expected the pointers to what is left out",
+  ),
+  bad(
+    "pointers into responses with response: full",
+    withMembers({ audit: { response: "full", redact_response: ["/a"] } }),
+    "audit: found redact_response without response: redacted, expected both",
+  ),
+  bad(
+    "a pointer into responses that is none",
+    withMembers({ audit: { response: "redacted", redact_response: ["a"] } }),
+    `audit.redact_response[0]: found the string "a", expected ${POINTER}`,
+  ),
   good("arguments in full", withMembers({ audit: { arguments: "full" } })),
-  ...[["/a"], ["/a/-/b", "/c~1d/~0e"], ["/"], names(64).map((name) => `/${name}`)].map((redact) =>
+  ...[["/a"], ["/a/-/b", "/c~1d/~0e"], ["/"], names(63).map((name) => `/${name}`)].map((redact) =>
     good(
       `arguments without ${redact.slice(0, 3).join(", ")} (${redact.length})`,
       withMembers({ audit: { redact, arguments: "redacted" } }),
@@ -1824,9 +1845,9 @@ const REDACT: ConfigurationRow[] = [
     "audit.redact: found an empty list, expected at least one JSON Pointer",
   ),
   bad(
-    "65 pointers to redact",
-    withMembers({ audit: { arguments: "redacted", redact: names(65).map((name) => `/${name}`) } }),
-    "audit.redact[64]: the list has too many entries, expected at most 64",
+    "64 pointers to redact",
+    withMembers({ audit: { arguments: "redacted", redact: names(64).map((name) => `/${name}`) } }),
+    "audit.redact[63]: the list has too many entries, expected at most 63",
   ),
   ...(
     [

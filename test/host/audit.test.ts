@@ -867,6 +867,7 @@ describe("hostile texts", () => {
       ...POLICY,
       mode: "monitor",
       identity: { jwt: [{ provider: "p", issuer: "\u{10ffff}".repeat(64), claim: "sub" }] },
+      audit: { arguments: "full", response: "full" },
     });
     const properties = {
       "connection.uri_san_peer_certificate": text.repeat(2),
@@ -879,11 +880,14 @@ describe("hostile texts", () => {
       jsonrpc: "2.0",
       id: "\u{10ffff}".repeat(64),
       method: "tools/call",
-      params: { name: long, uri: `x:${"\u{10ffff}".repeat(1000)}` },
+      params: { arguments: { a: "\u{10ffff}".repeat(5000) }, name: long, uri: `x:${"\u{10ffff}".repeat(1000)}` },
     });
-    const stream = exchange(plugin, { body, headers, path: `/${long}${long}`, method: "POST", stream: { properties } });
-    expect(recordOf(stream)["mcp_guard.truncated"]).toBe(true);
-    expect(lineOf(stream).length).toBeLessThan(BYTES_MAX * 0.75);
+    const stream = send(plugin, { body, headers, path: `/${long}${long}`, method: "POST", stream: { properties } });
+    stream.responseHeaders(HEAD, false);
+    const result = { a: "\u{10ffff}".repeat(5000), isError: true };
+    stream.responseBody(JSON.stringify({ jsonrpc: "2.0", id: 1, result }), true);
+    expect(recordOf(stream)).toMatchObject({ "mcp_guard.truncated": true });
+    expect(lineOf(stream).length).toBeGreaterThan(BYTES_MAX * 0.7);
   });
 });
 
@@ -1091,6 +1095,100 @@ describe("arguments as text", () => {
     for (let index = 0; index < 200; index++) exchange(plugin, { body });
     const before = vm.memoryBytes();
     for (let index = 0; index < 3000; index++) exchange(plugin, { body });
+    expect(vm.memoryBytes()).toBe(before);
+  });
+});
+
+describe("answers as text", () => {
+  const R = '"[redacted]"';
+  const call = (audit: object, respond: (stream: HttpStream) => void, body = toolCall("safe")): Json => {
+    const { plugin } = startGuard({ ...POLICY, audit });
+    const stream = send(plugin, { body });
+    respond(stream);
+    return recordOf(stream);
+  };
+  const answered = (audit: object, text: string, cut = 0): unknown =>
+    call(audit, (stream) => {
+      stream.responseHeaders(HEAD, false);
+      if (cut !== 0) stream.responseBody(text.slice(0, cut), false);
+      stream.responseBody(text.slice(cut), true);
+    })["gen_ai.tool.call.result"];
+  const RESULT =
+    '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"},{"text":"b"}],"isError":false}}';
+
+  test("in full are what the server sent", () => {
+    expect(answered({ response: "full" }, RESULT)).toBe(RESULT);
+    expect(answered({ response: "digest" }, RESULT)).toBeUndefined();
+    const error = '{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m"}}';
+    expect(answered({ response: "full" }, error)).toBe(error);
+  });
+
+  test("without what pointers name, at every cut", () => {
+    const audit = { response: "redacted", redact_response: ["/result/content/-/text"] };
+    const expected = RESULT.replace('"a"', R).replace('"b"', R);
+    for (let cut = 0; cut < RESULT.length; cut++) expect(answered(audit, RESULT, cut)).toBe(expected);
+  });
+
+  test("never have the state that a client brings back", () => {
+    const text = '{"jsonrpc":"2.0","id":1,"result":{"requestState":"s3cr3t","content":[]}}';
+    for (const audit of [{ response: "full" }, { response: "redacted", redact_response: ["/result/x"] }]) {
+      expect(answered(audit, text)).toBe(text.replace('"s3cr3t"', R));
+    }
+  });
+
+  test("of a stream are the first answer's, and each message has its own for a collector", () => {
+    const audit = { response: "full", otlp: { cluster: "collector", authority: "c" } };
+    const { plugin } = startGuard({ ...POLICY, audit }, { clusters: ["collector"] });
+    const stream = send(plugin, { body: toolCall("safe") });
+    stream.responseHeaders(EVENTS, false);
+    stream.responseBody('data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"s":1}}\n\n', false);
+    stream.responseBody('data: {"jsonrpc":"2.0",\ndata: "id":1,"result":{"n":1}}\n\n', false);
+    stream.responseBody('data: {"jsonrpc":"2.0","id":2,"result":{"n":2}}\n\n', true);
+    expect(recordOf(stream)["gen_ai.tool.call.result"]).toBe('{"jsonrpc":"2.0",\n"id":1,"result":{"n":1}}');
+    plugin.tick();
+    const logs = JSON.parse(plugin.httpCalls[0]!.body.toString()).resourceLogs[0].scopeLogs[0].logRecords;
+    const texts = logs.map(
+      (log: { body: { stringValue: string } }) => JSON.parse(log.body.stringValue)["gen_ai.tool.call.result"],
+    );
+    expect(texts).toEqual([
+      undefined,
+      undefined,
+      '{"jsonrpc":"2.0",\n"id":1,"result":{"n":1}}',
+      '{"jsonrpc":"2.0","id":2,"result":{"n":2}}',
+      '{"jsonrpc":"2.0",\n"id":1,"result":{"n":1}}',
+    ]);
+  });
+
+  test("are those of calls of tools alone", () => {
+    const list = '{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}';
+    const record = call(
+      { response: "full" },
+      (stream) => {
+        stream.responseHeaders(HEAD, false);
+        stream.responseBody(list, true);
+      },
+      message("tools/list"),
+    );
+    expect(record).not.toHaveProperty(["gen_ai.tool.call.result"]);
+    expect(record["mcp_guard.response.sha256"]).toBe(sha256(list));
+  });
+
+  test("that are long are cut, without a byte of what is left out, and take no memory", () => {
+    const { vm, plugin } = startGuard({ ...POLICY, audit: { response: "redacted", redact_response: ["/result/b"] } });
+    const text = `{"jsonrpc":"2.0","id":1,"result":{"a":"${"x".repeat(8_000)}","b":"${"s3cr3t".repeat(5000)}"}}`;
+    const one = (): void => {
+      const stream = send(plugin, { body: toolCall("safe") });
+      stream.responseHeaders(HEAD, false);
+      for (let at = 0; at < text.length; at += 3000) stream.responseBody(text.slice(at, at + 3000), false);
+      stream.responseBody("", true);
+      const record = recordOf(stream);
+      expect(record["mcp_guard.truncated"]).toBe(true);
+      expect(String(record["gen_ai.tool.call.result"])).toMatch(/^\{"jsonrpc":"2.0","id":1,"result":\{"a":"xxx/);
+      expect(lineOf(stream)).not.toContain("s3c");
+    };
+    for (let round = 0; round < 50; round++) one();
+    const before = vm.memoryBytes();
+    for (let round = 0; round < 500; round++) one();
     expect(vm.memoryBytes()).toBe(before);
   });
 });
