@@ -32,6 +32,7 @@ const LISTABLE: ReadonlySet<string> = new Set([
   "approval_not_configured",
   "argument_not_allowed",
   "human_required",
+  "audit_unavailable",
   "uri_not_allowed",
   "server_request_denied",
   "response_type",

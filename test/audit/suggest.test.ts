@@ -371,3 +371,10 @@ test("the lines are YAML for readers of version 1.1 too", () => {
   const lines = suggestion(names.map((name) => unlisted(name)));
   expect(parse(lines.join("\n"), { version: "1.1" }).tool_allowlist).toEqual([...names].sort());
 });
+
+test.each(["human_required", "audit_unavailable"])(
+  "a call that the lists had let pass before %s is proposed",
+  (reason) => {
+    expect(policyOf(suggestion([refused(reason, toolCall("search_code"))])).tool_allowlist).toEqual(["search_code"]);
+  },
+);
