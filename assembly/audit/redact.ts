@@ -32,16 +32,19 @@ let reader: JsonReader | null = null;
 let first: ArgumentRule | null = null;
 /** Offset up to which the text has been copied or replaced. */
 let copied: u32 = 0;
+/** 1 in a list of messages, in each of which the pointers begin anew; else 0. */
+let rootDepth: u32 = 0;
 
 /**
- * The object of `bytes` bytes at `address`, or its first bytes, with the values at `pointers` replaced. Alive until the next call. What does not fit
- * is left out, and what a fault hides from the walk: then `overflowed` says so.
+ * The object of `bytes` bytes at `address`, the list of such objects, or its first bytes, with the values at `pointers` replaced. Alive until the
+ * next call. What does not fit is left out, and what a fault hides from the walk: then `overflowed` says so.
  */
 export function redacted(pointers: ArgumentRule | null, address: usize, bytes: u32): Writer {
   const source = readerOf();
   clear(text);
   first = pointers;
   copied = 0;
+  rootDepth = 0;
   memory.fill(matchedAt, 0, REDACTED_POINTERS_MAX + 1);
   source.reportDepth = u32.MAX_VALUE;
   openChunk(source, address, bytes);
@@ -63,6 +66,7 @@ function readerOf(): JsonReader {
   const fresh = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
   initReader(fresh, heap.alloc(readerBlockBytes(limits)), limits);
   heap.free(changetype<usize>(limits));
+  fresh.anyRoot = true;
   reader = fresh;
   return fresh;
 }
@@ -92,6 +96,8 @@ function walk(source: JsonReader, address: usize): bool {
           copied = source.tokenEnd;
           source.reportDepth = u32.MAX_VALUE;
           endValue(source);
+        } else if (token == Token.ArrayStart && source.depth == 1) {
+          rootDepth = 1;
         } else if (token == Token.ArrayStart) {
           setElement(source.depth, 0);
           matchElement(source);
@@ -134,13 +140,13 @@ function copyTo(address: usize, offset: u32): void {
 
 /** A value has ended. In an array the next element may begin; in an object the next name sets anew what matches. */
 function endValue(source: JsonReader): void {
-  if (source.depth == 0 || isInObject(source)) return;
+  if (source.depth <= rootDepth || isInObject(source)) return;
   setElement(source.depth, element(source.depth) + 1);
   matchElement(source);
 }
 
 function matchMember(source: JsonReader): void {
-  const depth = source.depth - 1;
+  const depth = source.depth - 1 - rootDepth;
   let index: u32 = 0;
   let pointer = first;
   while (pointer !== null) {
@@ -154,7 +160,7 @@ function matchMember(source: JsonReader): void {
 }
 
 function matchElement(source: JsonReader): void {
-  const depth = source.depth - 1;
+  const depth = source.depth - 1 - rootDepth;
   const at = element(source.depth);
   let index: u32 = 0;
   let pointer = first;
@@ -170,10 +176,11 @@ function matchElement(source: JsonReader): void {
 
 /** Whether the value at hand, in a container at `depth`, is one that a pointer names. */
 function isTarget(depth: u32): bool {
+  const level = depth - rootDepth;
   let index: u32 = 0;
   let pointer = first;
   while (pointer !== null) {
-    if (pointer.segmentCount == depth && matched(index) == depth) return true;
+    if (pointer.segmentCount == level && matched(index) == level) return true;
     index++;
     pointer = pointer.next;
   }

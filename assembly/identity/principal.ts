@@ -59,7 +59,7 @@ export function isHuman(): bool {
 }
 
 /** Forgets the request before: of this one nobody has been asked. */
-export function beginPrincipal(): void {
+function beginPrincipal(): void {
   source = Source.None;
   principalBytes = 0;
   issuerBytes = 0;

@@ -25,7 +25,7 @@ import { infoOf, Reason } from "../policy/reason";
 import { Rewriter, Truth } from "../rewrite/rewriter";
 import { Count, count, Decision, decisionName } from "./counters";
 import { Exchange, methodAt } from "./exchange";
-import { exportRecord } from "./export";
+import { exportRecord, exportsMessages } from "./export";
 
 const record: Writer = allocateWriter(RECORD_BYTES_MAX);
 
@@ -59,6 +59,11 @@ export function writeRecord(exchange: Exchange): void {
   exportRecord(exchange, record, "mcp_guard.exchange", endedAt);
 }
 
+/** Hands the record of the client's message to the collector, if it shall have those of messages. */
+export function exportMessage(exchange: Exchange): void {
+  if (exportsMessages(exchange.guard)) exportRequest(exchange);
+}
+
 /** Hands the record of the client's message to the collector. False when it has no room. */
 export function exportRequest(exchange: Exchange): bool {
   if (!startChain(exchange.guard.chain)) return false;
@@ -72,11 +77,11 @@ export function exportRequest(exchange: Exchange): bool {
 }
 
 /**
- * Hands the record of a message of the server to the collector: of the text that `rewriter` has read, with `text` of it, if the record
- * shows some.
+ * Hands the record of a message of the server to the collector, if it shall have those of messages: of the text that `rewriter` has read, with
+ * `text` of it, if the record shows some.
  */
 export function exportResponse(exchange: Exchange, rewriter: Rewriter, text: Writer | null): void {
-  if (!startChain(exchange.guard.chain)) return;
+  if (!exportsMessages(exchange.guard) || !startChain(exchange.guard.chain)) return;
   const at = now();
   beginMessage(exchange, at, "server");
   if (rewriter.idBytes != 0) writeId(record, "jsonrpc.request.id", rewriter.idAt, rewriter.idBytes, RECORD_TEXT_MAX);

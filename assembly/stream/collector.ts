@@ -9,10 +9,10 @@ import { equalsLiteral } from "../memory/bytes";
 import { isFlagged } from "../policy/decide";
 import { AuditRequired, Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
-import { exportRequest } from "./audit-line";
+import { exportMessage, exportRequest } from "./audit-line";
 import { Decision } from "./counters";
 import { Exchange, Stage } from "./exchange";
-import { Answer, exportsMessages, hasFullBatch, isBackingOff, sendBatch, takeAnswer } from "./export";
+import { Answer, hasFullBatch, isBackingOff, sendBatch, takeAnswer } from "./export";
 import { Guard } from "./guard";
 import { hold, letGo } from "./held";
 import { endReading } from "./reading";
@@ -33,7 +33,7 @@ export function wait(exchange: Exchange): void {
   const reason = queueRequest(exchange);
   if (reason != Reason.None) {
     refuse(exchange, reason);
-    if (exportsMessages(guard)) exportRequest(exchange);
+    exportMessage(exchange);
   } else if (!sendBatch(guard)) {
     refuseWaiting(guard, u64.MAX_VALUE);
     actOn(exchange.contextId);

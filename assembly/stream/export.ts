@@ -128,17 +128,24 @@ export function takeAnswer(guard: Guard, token: u32, bodyBytes: u32): Answer {
     dropBatch(queue);
     count(Count.ExportedRecords, records - rejected);
     count(Count.DroppedRecords, rejected);
-    if (guard.failures != 0) noteRecovery(guard);
+    if (guard.failures != 0 || guard.isRejected) noteRecovery(guard);
     return rejected == 0 ? Answer.Acknowledged : Answer.Rejected;
   }
   if (isRetryable(status)) {
-    noteFailure(guard, queue, "status", status);
+    const isCut = status == 0;
+    noteFailure(
+      guard,
+      queue,
+      isCut ? "the collector's answer was cut" : "the collector takes no records now, status",
+      status,
+    );
     return Answer.Failed;
   }
   count(Count.FailedCalls, 1);
   count(Count.DroppedRecords, records);
   dropBatch(queue);
-  tell(LogLevel.Warn, "the collector does not take records, status", status);
+  if (!guard.isRejected) tell(LogLevel.Warn, "the collector does not take records, status", status);
+  guard.isRejected = true;
   return Answer.Rejected;
 }
 
@@ -163,6 +170,7 @@ function noteFailure(guard: Guard, queue: Queue, why: Literal, status: u32): voi
 
 function noteRecovery(guard: Guard): void {
   guard.failures = 0;
+  guard.isRejected = false;
   tell(LogLevel.Info, "the collector takes records again", 0);
 }
 

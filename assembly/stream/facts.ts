@@ -117,11 +117,8 @@ export function noteMessage(exchange: Exchange, policy: Policy, inspection: Insp
   }
   if (message.methodKind == Kind.Good && message.nameKind == Kind.Good) noteName(message);
   noteSubject(findings);
-  if (policy.auditArguments != AuditBody.None && inspection.envelope.argumentsTo != NO_OFFSET) {
-    writeDigest(facts, "mcp_guard.arguments.sha256", endSha256(findings.argumentsHash));
-  }
-  if (policy.auditArguments >= AuditBody.Redacted && findings.argumentsText.length != 0)
-    noteArguments(exchange, policy, inspection);
+  // What was kept under an earlier policy is not this one's to show.
+  if (inspection.generation == exchange.guard.generation) noteArguments(exchange, policy, inspection);
   if (message.traceBytes != 0) {
     writeTrace(facts, "mcp_guard.meta.trace_id", "mcp_guard.meta.span_id", message.traceAt, message.traceBytes);
   }
@@ -163,12 +160,17 @@ function noteName(message: Message): void {
   if (bytes != message.nameBytes) facts.overflowed = true;
 }
 
-/** As they came, but for what is left out. Those of a message that is cut or faulty are cut too. */
+/** Their digest, and as they came, but for what is left out. Those of a message that is cut or faulty have no digest, and are cut too. */
 function noteArguments(exchange: Exchange, policy: Policy, inspection: Inspection): void {
   const findings = inspection.findings;
+  const isCut = inspection.envelope.argumentsTo == NO_OFFSET;
+  if (policy.auditArguments != AuditBody.None && !isCut) {
+    writeDigest(facts, "mcp_guard.arguments.sha256", endSha256(findings.argumentsHash));
+  }
   const text = findings.argumentsText;
+  if (policy.auditArguments < AuditBody.Redacted || text.length == 0) return;
   const shown = redacted(policy.redactedArguments, text.at, text.length);
-  if (inspection.envelope.argumentsTo == NO_OFFSET || shown.overflowed) facts.overflowed = true;
+  if (isCut || shown.overflowed) facts.overflowed = true;
   writeText(facts, "gen_ai.tool.call.arguments", shown.start, shown.length, bodyRoom(exchange));
 }
 
@@ -188,6 +190,7 @@ function noteSubject(findings: Findings): void {
 /** Adds what has been written to what is known of the exchange. */
 function keep(exchange: Exchange): void {
   if (facts.overflowed) exchange.isCut = true;
+  if (facts.length == 0) return;
   const known = exchange.factsBytes;
   const block = heap.alloc(known + facts.length);
   memory.copy(block, exchange.factsAt, known);

@@ -47,6 +47,8 @@ export class Guard {
   /** How often in a row the collector did not take a batch, and the tick before which it is not asked again. */
   failures: u32;
   retryTick: u32;
+  /** Whether the last batch that it answered was refused for good. */
+  isRejected: bool;
   /** Addresses of the counters of its tools, by their slot in the policy's set; 0 when none are counted. */
   toolCounters: usize;
   /** Of its records. */

@@ -20,7 +20,7 @@ import { readPiece } from "../policy/findings";
 import { Identity } from "../policy/identity";
 import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
-import { exportRequest } from "./audit-line";
+import { exportMessage } from "./audit-line";
 import { mustWait, wait } from "./collector";
 import { Count, count, Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
@@ -221,14 +221,8 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): b
   letGo(exchange);
   endReading(exchange);
   pass(exchange, Decision.Allow);
-  exportMessage(exchange, policy);
+  exportMessage(exchange);
   return true;
-}
-
-/** Each message has a record of its own, if the collector shall have them. */
-function exportMessage(exchange: Exchange, policy: Policy): void {
-  const collector = policy.collector;
-  if (collector !== null && collector.exportsMessages) exportRequest(exchange);
 }
 
 /** Whether the answer's values are for an argument of a prompt, and so no parts of URIs. */
@@ -243,7 +237,7 @@ function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   if (inspection !== null) noteInspection(exchange, policy, inspection);
   if (policy.mode == Mode.Enforce) {
     refuse(exchange, reason);
-    if (inspection !== null) exportMessage(exchange, policy);
+    if (inspection !== null) exportMessage(exchange);
     return true;
   }
   const wasRead = reason != Reason.BodyTooLarge && reason != Reason.Overloaded;
@@ -251,7 +245,7 @@ function decline(exchange: Exchange, policy: Policy, reason: Reason): bool {
   letGo(exchange);
   endReading(exchange);
   pass(exchange, wasRead ? Decision.WouldRefuse : Decision.NotRead);
-  if (inspection !== null) exportMessage(exchange, policy);
+  if (inspection !== null) exportMessage(exchange);
   return false;
 }
 

@@ -67,8 +67,6 @@ export class Rewriting {
   hasErrorCode: bool;
   errorCode: i64;
   isError: Truth;
-  /** Whether each message has a record of its own. */
-  exportsMessages: bool;
   /** Whether a record shows the answer, and the first bytes of the text at hand. */
   showsAnswer: bool;
   shown: Buffer;
@@ -112,7 +110,6 @@ export function createRewriting(
   const rewriting = changetype<Rewriting>(at);
   rewriting.guard = exchange.guard;
   rewriting.exchange = exchange;
-  rewriting.exportsMessages = policy.collector !== null && policy.collector!.exportsMessages;
   rewriting.generation = exchange.guard.generation;
   rewriting.wire = changetype<Buffer>(at + head);
   initBuffer(rewriting.wire);
@@ -194,12 +191,14 @@ export function endUse(rewriting: Rewriting): void {
 
 /** A text with a message has ended: its own record, and what the exchange's will show of it. */
 function record(rewriting: Rewriting, rewriter: Rewriter): void {
+  const guard = rewriting.guard;
   const shown = rewriting.shown;
-  const policy = rewriting.guard.policy;
-  const isShown = policy !== null && rewriter.hasResult && shown.length != 0;
-  const text = isShown ? redacted(policy!.redactedResponse, shown.at, shown.length) : null;
+  const policy = guard.policy;
+  // What was kept under an earlier policy is not this one's to show.
+  const isShown = rewriting.generation == guard.generation && rewriter.hasResult && shown.length != 0;
+  const text = isShown && policy !== null ? redacted(policy.redactedResponse, shown.at, shown.length) : null;
   if (text !== null) noteAnswer(rewriting.exchange, text);
-  if (rewriting.exportsMessages) exportResponse(rewriting.exchange, rewriter, text);
+  exportResponse(rewriting.exchange, rewriter, text);
 }
 
 /** Keeps the beginning of a text for the record. */

@@ -1136,6 +1136,22 @@ describe("answers as text", () => {
     }
   });
 
+  test("in a list of messages are each without what pointers name, at every cut", () => {
+    const audit = { response: "redacted", redact_response: ["/result/content/-/text", "/0/id"] };
+    const without = RESULT.replace('"a"', R).replace('"b"', R);
+    for (const [text, expected] of [
+      [`[${RESULT}]`, `[${without}]`],
+      [`[ ${RESULT} ,\n${RESULT}]`, `[ ${without} ,\n${without}]`],
+      [`[1,"a",{},${RESULT}]`, `[1,"a",{},${without}]`],
+      // A list in the list is no message, and a value like any other.
+      [`[[${RESULT}],${RESULT}]`, `[[${RESULT.replace('"id":1', `"id":${R}`)}],${without}]`],
+    ] as const) {
+      for (let cut = 0; cut < text.length; cut++) expect(answered(audit, text, cut)).toBe(expected);
+    }
+    const state = '[{"jsonrpc":"2.0","id":1,"result":{"requestState":"s3cr3t"}}]';
+    expect(answered({ response: "full" }, state)).toBe(state.replace('"s3cr3t"', R));
+  });
+
   test("of a stream are the first answer's, and each message has its own for a collector", () => {
     const audit = { response: "full", otlp: { cluster: "collector", authority: "c" } };
     const { plugin } = startGuard({ ...POLICY, audit }, { clusters: ["collector"] });

@@ -165,16 +165,22 @@ describe("a record", () => {
 });
 
 describe("a collector that does not take records", () => {
+  const later = (status: number): string =>
+    `mcp-guard: audit.otlp: the collector takes no records now, status ${status}`;
   const FAILURES = [
-    ["that is gone", (plugin: Plugin) => plugin.httpCalls[0]!.refuse()],
-    ["that does not answer", (plugin: Plugin) => plugin.httpCalls[0]!.timeOut()],
-    ["that drops the connection", (plugin: Plugin) => plugin.httpCalls[0]!.drop()],
-    ["whose answer is cut", (plugin: Plugin) => plugin.httpCalls[0]!.cut()],
-    ["that is overloaded", (plugin: Plugin) => plugin.httpCalls[0]!.answer({ status: 429 })],
-    ["that is unavailable", (plugin: Plugin) => plugin.httpCalls[0]!.answer({ status: 503 })],
+    ["that is gone", (plugin: Plugin) => plugin.httpCalls[0]!.refuse(), later(503)],
+    ["that does not answer", (plugin: Plugin) => plugin.httpCalls[0]!.timeOut(), later(504)],
+    ["that drops the connection", (plugin: Plugin) => plugin.httpCalls[0]!.drop(), later(503)],
+    [
+      "whose answer is cut",
+      (plugin: Plugin) => plugin.httpCalls[0]!.cut(),
+      "mcp-guard: audit.otlp: the collector's answer was cut",
+    ],
+    ["that is overloaded", (plugin: Plugin) => plugin.httpCalls[0]!.answer({ status: 429 }), later(429)],
+    ["that is unavailable", (plugin: Plugin) => plugin.httpCalls[0]!.answer({ status: 503 }), later(503)],
   ] as const;
 
-  test.each(FAILURES)("%s is asked again, later and later, and gets the same records", (_how, fail) => {
+  test.each(FAILURES)("%s is asked again, later and later, and gets the same records", (_how, fail, told) => {
     const guard = start();
     const { vm, plugin } = guard;
     exchange(plugin, { body: toolCall("safe") });
@@ -197,7 +203,10 @@ describe("a collector that does not take records", () => {
     plugin.httpCalls[0]!.answer(ACCEPT);
     expect([counted(guard, "exported"), counted(guard, "queue_bytes")]).toEqual([1, 0]);
     // One line when it fails, one when it is back.
-    expect(vm.logs.map(({ level }) => level)).toEqual(["warn", "info"]);
+    expect(vm.logs.map(({ level, message }) => [level, message])).toEqual([
+      ["warn", told],
+      ["info", "mcp-guard: audit.otlp: the collector takes records again"],
+    ]);
   });
 
   test("and no cluster is the same", () => {
@@ -224,6 +233,24 @@ describe("a collector that does not take records", () => {
       expect(counted(guard, "exported")).toBe(1);
     },
   );
+
+  test("for good is told once, not with each batch", () => {
+    const guard = start();
+    const { vm, plugin } = guard;
+    vm.logs.length = 0;
+    const sent = (status: number): void => {
+      exchange(plugin, { body: toolCall("safe") });
+      plugin.tick();
+      plugin.httpCalls[0]!.answer({ status });
+    };
+    for (const status of [400, 400, 404, 200, 200, 400, 400]) sent(status);
+    expect(vm.logs.map(({ level, message }) => [level, message.replace("mcp-guard: audit.otlp: ", "")])).toEqual([
+      ["warn", "the collector does not take records, status 400"],
+      ["info", "the collector takes records again"],
+      ["warn", "the collector does not take records, status 400"],
+    ]);
+    expect([counted(guard, "dropped"), counted(guard, "exported"), counted(guard, "calls_failed")]).toEqual([5, 2, 5]);
+  });
 
   test.each([
     ['{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"no"}}', 2],

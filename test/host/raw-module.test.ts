@@ -175,6 +175,58 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
     }
   });
 
+  describe("a second configuration that redacts something else, or nothing", () => {
+    const policy = (audit: object): Buffer => Buffer.from(JSON.stringify({ tool_allowlist: ["safe"], audit }));
+    const SECRET = "canary-7e1f";
+    const call = Buffer.from(SAFE.toString().replace("}}", `,"arguments":{"key":"${SECRET}"}}}`));
+    const result = Buffer.from(`[{"jsonrpc":"2.0","id":1,"result":{"key":"${SECRET}"}},`);
+    /** A stream under the first policy up to a step; then the second comes, and the stream ends. Its record. */
+    const recordOf = (first: object, second: object, steps: (raw: RawModule) => void): string => {
+      const raw = startRaw(build);
+      raw.call.proxy_on_context_create!(ROOT, 0);
+      raw.call.proxy_on_vm_start!(ROOT, 0);
+      const configure = (bytes: Buffer): void => {
+        raw.give.buffer = { bytes };
+        expect(raw.call.proxy_on_configure!(ROOT, bytes.length)).toBe(1);
+      };
+      configure(policy(first));
+      raw.call.proxy_on_context_create!(STREAM, ROOT);
+      raw.give.headers = { bytes: encodeHeaders(POST) };
+      raw.call.proxy_on_request_headers!(STREAM, POST.length, 0);
+      raw.give.buffer = { bytes: call };
+      steps(raw);
+      configure(policy(second));
+      raw.give.buffer = { bytes: Buffer.from(" ") };
+      raw.call.proxy_on_request_body!(STREAM, 1, 1);
+      raw.call.proxy_on_response_body!(STREAM, 1, 1);
+      raw.call.proxy_on_log!(STREAM);
+      expect(raw.records).toHaveLength(1);
+      return raw.records[0]!;
+    };
+    const arguments_ = (redact: string): object => ({ arguments: "redacted", redact: [redact] });
+    const response = (pointer: string): object => ({ response: "redacted", redact_response: [pointer] });
+    const read = (raw: RawModule): void => void raw.call.proxy_on_request_body!(STREAM, call.length, 0);
+    const answered = (raw: RawModule): void => {
+      raw.call.proxy_on_request_body!(STREAM, call.length, 1);
+      raw.call.proxy_on_response_headers!(STREAM, POST.length, 0);
+      raw.give.buffer = { bytes: result };
+      raw.call.proxy_on_response_body!(STREAM, result.length, 0);
+    };
+
+    test.each([
+      ["arguments, others", arguments_("/key"), arguments_("/other"), read],
+      ["arguments, none", arguments_("/key"), { arguments: "full" }, read],
+      ["an answer, others", response("/result/key"), response("/result/other"), answered],
+      ["an answer, none", response("/result/key"), { response: "full" }, answered],
+    ])("shows nothing of what was read before: %s", (_what, first, second, steps) => {
+      expect(recordOf(first, second, steps)).not.toContain(SECRET);
+    });
+
+    test("names no digest of arguments that were read before", () => {
+      expect(recordOf({ arguments: "none" }, { arguments: "digest" }, read)).not.toContain("arguments.sha256");
+    });
+  });
+
   test("body and trailers without headers are refused", () => {
     for (const first of ["proxy_on_request_body", "proxy_on_request_trailers"]) {
       const raw = configured(build);

@@ -12,6 +12,8 @@ export interface RawModule {
   readonly calls: string[];
   /** What `proxy_send_local_response` was given. */
   readonly replies: { readonly status: number; readonly details: string; readonly body: string }[];
+  /** The records that `proxy_set_property` was given as filter state, in order. */
+  readonly records: string[];
   /** The module's memory as it is now. */
   memory(): Buffer;
   /** What a host function gives for a buffer, a header map or a property: the bytes and how many it says there are. */
@@ -25,6 +27,7 @@ export const RANDOM = Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
 export function startRaw(build: Build = "release"): RawModule {
   const calls: string[] = [];
   const replies: RawModule["replies"] = [];
+  const records: string[] = [];
   const give: RawModule["give"] = {};
   const exports = (): { memory: WebAssembly.Memory } & Record<string, Callback> => instance.exports as never;
   const text = (at: number, bytes: number): string =>
@@ -46,6 +49,10 @@ export function startRaw(build: Build = "release"): RawModule {
     proxy_get_buffer_bytes: (_id, _start, _length, pointer, length) => hand("buffer", pointer!, length!),
     proxy_get_header_map_pairs: (_id, pointer, length) => hand("headers", pointer!, length!),
     proxy_get_property: (_path, _bytes, pointer, length) => hand("property", pointer!, length!),
+    proxy_set_property: (path, pathBytes, value, valueBytes) => {
+      if (text(path!, pathBytes!) === "mcp_audit") records.push(text(value!, valueBytes!));
+      return 0;
+    },
     proxy_define_metric: (_kind, _name, _bytes, out) => {
       Buffer.from(exports().memory.buffer).writeUInt32LE(4, out);
       return 0;
@@ -73,7 +80,7 @@ export function startRaw(build: Build = "release"): RawModule {
   }
   const instance = instantiateSync(module, imports);
   exports()._initialize!();
-  return { call: exports(), calls, replies, memory: () => Buffer.from(exports().memory.buffer), give };
+  return { call: exports(), calls, replies, records, memory: () => Buffer.from(exports().memory.buffer), give };
 }
 
 /** Header pairs as the ABI has them: count, sizes, then names and values, each with a NUL behind it. */
