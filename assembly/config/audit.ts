@@ -18,9 +18,9 @@ import { Literal } from "../memory/bytes";
 import { ArgumentRule } from "../policy/argument-rule";
 import { createCollector } from "../policy/collector";
 import { AuditBody, AuditRequired, Policy } from "../policy/policy";
-import { enterWord, expected, leavePath, told, unknownMember } from "./problem";
+import { expected, placeAtHand, told } from "./problem";
 import { pointerTo, readPointers } from "./rules";
-import { number, readNumber, readStart, readString, readToken, readWord, textAt, textBytes, wordIndex } from "./values";
+import { Member, nextMember, number, readNumber, readStart, readString, readWord, textAt, textBytes } from "./values";
 
 const KNOWN = "line arguments response otlp required redact redact_response";
 const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
@@ -48,15 +48,11 @@ export function readAudit(reader: JsonReader, policy: Policy): bool {
     )
   )
     return false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
-    const before = enterWord(KNOWN, index);
-    if (!readMember(reader, policy, index)) return false;
-    leavePath(before);
+    const index = nextMember(reader, KNOWN, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad || !readMember(reader, policy, index)) return false;
   }
   if (policy.auditRequired != AuditRequired.None && policy.collector === null) {
     return told("found required without otlp, expected a collector that acknowledges records");
@@ -138,15 +134,11 @@ function readCollector(reader: JsonReader, policy: Policy): bool {
   flushMs = FLUSH_MS_DEFAULT;
   queueBytes = QUEUE_BYTES_DEFAULT;
   exportsMessages = true;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN_COLLECTOR);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_COLLECTOR);
-    const before = enterWord(KNOWN_COLLECTOR, index);
-    if (!readCollectorMember(reader, index)) return false;
-    leavePath(before);
+    const index = nextMember(reader, KNOWN_COLLECTOR, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad || !readCollectorMember(reader, index)) return false;
   }
   if (clusterBytes == 0) return told("found no cluster, expected the name of the proxy's cluster for the collector");
   if (authorityBytes == 0) return told("found no authority, expected the collector's host like otel-collector:4318");

@@ -14,8 +14,18 @@ import { equalBytes, Literal, startsWithLiteral } from "../memory/bytes";
 import { allocateIdentity, createTokenSource, Identity, TokenSource } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { Policy } from "../policy/policy";
-import { enterElement, enterMember, expected, leavePath, told, unknownMember } from "./problem";
-import { readNames, readStart, readString, readToken, readValue, textAt, textBytes, wordIndex } from "./values";
+import { enterElement, expected, leavePath, placeAtHand, told } from "./problem";
+import {
+  Member,
+  nextElement,
+  nextMember,
+  readNames,
+  readStart,
+  readString,
+  readValue,
+  textAt,
+  textBytes,
+} from "./values";
 
 const KNOWN = "jwt header require_human";
 const KNOWN_TOKEN = "provider issuer claim";
@@ -34,13 +44,11 @@ export function readIdentity(reader: JsonReader, policy: Policy): bool {
   if (!readStart(reader, Token.ObjectStart, "an object with jwt, header and require_human")) return false;
   const identity = allocateIdentity();
   policy.identity = identity;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
-    const before = enterMember(index == 0 ? "jwt" : index == 1 ? "header" : "require_human");
+    const index = nextMember(reader, KNOWN, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad) return false;
     const isGood =
       index == 0
         ? readTokens(reader, identity)
@@ -48,7 +56,6 @@ export function readIdentity(reader: JsonReader, policy: Policy): bool {
           ? readHeader(reader, identity)
           : readNeedsHuman(reader, identity);
     if (!isGood) return false;
-    leavePath(before);
   }
   if (identity.needsHuman && identity.tokens === null && identity.gateways === null) {
     return told("found require_human without jwt and header, expected one of them: nobody else names a human");
@@ -67,13 +74,12 @@ function readNeedsHuman(reader: JsonReader, identity: Identity): bool {
 
 function readTokens(reader: JsonReader, identity: Identity): bool {
   if (!readStart(reader, Token.ArrayStart, "a list of objects with provider, issuer and claim")) return false;
-  let index: u32 = 0;
+  const place = placeAtHand();
   let last: TokenSource | null = null;
+  let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
+    const token = nextElement(reader, index, place);
     if (token == Token.ArrayEnd) {
-      leavePath(before);
       return index != 0 || told("found an empty list, expected at least one object with provider, issuer and claim");
     }
     if (index == TOKEN_SOURCES_MAX) return told("the list has too many entries, expected at most 16");
@@ -86,7 +92,6 @@ function readTokens(reader: JsonReader, identity: Identity): bool {
     if (last === null) identity.tokens = source;
     else last.next = source;
     last = source;
-    leavePath(before);
     index++;
   }
 }
@@ -95,13 +100,11 @@ function readTokenSource(reader: JsonReader): bool {
   providerBytes = 0;
   issuerBytes = 0;
   claimBytes = 0;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN_TOKEN);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_TOKEN);
-    const before = enterMember(index == 0 ? "provider" : index == 1 ? "issuer" : "claim");
+    const index = nextMember(reader, KNOWN_TOKEN, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad) return false;
     if (index == 0) {
       if (!readPlain(reader, PROVIDER_BYTES_MAX, "a provider's name of 1 to 128 bytes without controls")) return false;
       providerBytes = textBytes;
@@ -115,7 +118,6 @@ function readTokenSource(reader: JsonReader): bool {
       claimBytes = textBytes;
       memory.copy(claimAt, textAt, textBytes);
     }
-    leavePath(before);
   }
   if (providerBytes == 0) return told("found no provider, expected the name under which jwt_authn keeps the payload");
   if (issuerBytes == 0) return told("found no issuer, expected the iss of its tokens");
@@ -151,15 +153,12 @@ function readPlain(reader: JsonReader, most: u32, what: Literal): bool {
 
 function readHeader(reader: JsonReader, identity: Identity): bool {
   if (!readStart(reader, Token.ObjectStart, "an object with name and trusted_gateways")) return false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN_HEADER);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_HEADER);
-    const before = enterMember(index == 0 ? "name" : "trusted_gateways");
+    const index = nextMember(reader, KNOWN_HEADER, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad) return false;
     if (!(index == 0 ? readHeaderName(reader, identity) : readGateways(reader, identity))) return false;
-    leavePath(before);
   }
   if (identity.headerBytes == 0) return told("found no name, expected a header's name like User-Identity");
   return identity.gateways !== null || told("found no trusted_gateways, expected a list of SPIFFE ids");

@@ -51,12 +51,22 @@ import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from 
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { readAudit } from "./audit";
 import { readIdentity } from "./identity";
-import { clearProblem, enterElement, enterMember, enterWord, leavePath, notJson, told, unknownMember } from "./problem";
+import {
+  clearProblem,
+  enterElement,
+  enterMember,
+  enterWord,
+  leavePath,
+  notJson,
+  placeAtHand,
+  told,
+  unknownMember,
+} from "./problem";
 import { readResponseUris } from "./response-uris";
 import { checkHosts, checkOrigins, checkRoots } from "./roots";
 import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
-import { number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
+import { Member, nextMember, number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const KNOWN =
   "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
@@ -392,14 +402,11 @@ function readRequestBody(source: JsonReader, policy: Policy): bool {
 function readApproval(source: JsonReader, policy: Policy): bool {
   const before = enterMember("approval");
   if (!readStart(source, Token.ObjectStart, "an object with mode")) return false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(source);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    if (wordIndex(source.keyAt, source.textBytes, "mode") < 0) {
-      return unknownMember(source.keyAt, source.textBytes, "mode");
-    }
-    if (readMemberWord(source, "mode", "off") < 0) return false;
+    const index = nextMember(source, "mode", place);
+    if (index == Member.End) break;
+    if (index == Member.Bad || readWord(source, "off") < 0) return false;
     policy.approvalOff = true;
   }
   if (!policy.approvalOff) return told("found no mode, expected off");
@@ -410,17 +417,12 @@ function readApproval(source: JsonReader, policy: Policy): bool {
 function readMetrics(source: JsonReader, policy: Policy): bool {
   const before = enterMember("metrics");
   if (!readStart(source, Token.ObjectStart, "an object with tools")) return false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(source);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    if (wordIndex(source.keyAt, source.textBytes, "tools") < 0) {
-      return unknownMember(source.keyAt, source.textBytes, "tools");
-    }
-    const inner = enterMember("tools");
-    if (!readNumber(source, 0, METRIC_TOOLS_MAX)) return false;
+    const index = nextMember(source, "tools", place);
+    if (index == Member.End) break;
+    if (index == Member.Bad || !readNumber(source, 0, METRIC_TOOLS_MAX)) return false;
     policy.metricTools = number;
-    leavePath(inner);
   }
   leavePath(before);
   return true;
@@ -429,21 +431,17 @@ function readMetrics(source: JsonReader, policy: Policy): bool {
 function readLimits(source: JsonReader, policy: Policy): bool {
   const before = enterMember("limits");
   if (!readStart(source, Token.ObjectStart, "an object")) return false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(source);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key || !readLimit(source, policy)) return false;
+    const index = nextMember(source, KNOWN_LIMITS, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad || !readLimit(source, policy, index)) return false;
   }
   leavePath(before);
   return true;
 }
 
-function readLimit(source: JsonReader, policy: Policy): bool {
-  const name = source.keyAt;
-  const bytes = source.textBytes;
-  const index = wordIndex(name, bytes, KNOWN_LIMITS);
-  if (index < 0) return unknownMember(name, bytes, KNOWN_LIMITS);
-  const before = enterWord(KNOWN_LIMITS, index);
+function readLimit(source: JsonReader, policy: Policy, index: i32): bool {
   let low: u32 = 1;
   let high: u32 = BODY_BYTES_MAX;
   if (index == 1) high = DEPTH_MAX;
@@ -464,7 +462,6 @@ function readLimit(source: JsonReader, policy: Policy): bool {
     high = EVENT_BYTES_MAX;
   }
   if (!readNumber(source, low, high)) return false;
-  leavePath(before);
   if (index == 0) policy.bodyBytesMax = number;
   else if (index == 1) policy.json.depth = number;
   else if (index == 2) policy.json.membersPerObject = number;

@@ -33,6 +33,11 @@ export function toldProblem(): Writer {
   return problem;
 }
 
+/** The place at hand, as `leavePath` takes it. */
+export function placeAtHand(): u32 {
+  return path.length;
+}
+
 /** Goes to a member of the object at hand; gives what `leavePath` takes. */
 export function enterMember(name: Literal): u32 {
   const before = path.length;
@@ -63,7 +68,7 @@ export function enterElement(index: u32): u32 {
   return before;
 }
 
-/** Goes back to where an `enter` function was called. */
+/** Goes back to a place: where an `enter` function was called, or `placeAtHand`. */
 export function leavePath(before: u32): void {
   path.length = before;
 }

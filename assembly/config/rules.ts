@@ -15,9 +15,12 @@ import {
 } from "../policy/argument-rule";
 import { freeNameSet, NameSet } from "../policy/name-set";
 import { Policy } from "../policy/policy";
-import { enterElement, enterMember, expected, leavePath, told, unknownMember } from "./problem";
+import { enterMember, expected, leavePath, placeAtHand, told } from "./problem";
 import { checkRoots } from "./roots";
 import {
+  Member,
+  nextElement,
+  nextMember,
   number,
   readNames,
   readNumber,
@@ -51,15 +54,12 @@ let bytesMax: u32 = 0;
 /** Reads the list into `policy`. False when the problem has been told. */
 export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
   if (!readStart(reader, Token.ArrayStart, "a list of objects with tool, pointer and rule")) return false;
-  let index: u32 = 0;
+  const place = placeAtHand();
   let last: ArgumentRule | null = null;
+  let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
-    if (token == Token.ArrayEnd) {
-      leavePath(before);
-      return true;
-    }
+    const token = nextElement(reader, index, place);
+    if (token == Token.ArrayEnd) return true;
     if (index == ARGUMENT_RULES_MAX) return told("the list has too many entries, expected at most 64");
     if (token != Token.ObjectStart) {
       return expected(reader, token, textAt, textBytes, "an object with tool, pointer and rule");
@@ -82,7 +82,6 @@ export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
     if (last === null) policy.argumentRules = rule;
     else last.next = rule;
     last = rule;
-    leavePath(before);
     index++;
   }
 }
@@ -90,14 +89,13 @@ export function readArgumentRules(reader: JsonReader, policy: Policy): bool {
 /** Reads a list of JSON Pointers: rules of which only the pointer counts, which the caller owns. Null when the problem has been told. */
 export function readPointers(reader: JsonReader): ArgumentRule | null {
   if (!readStart(reader, Token.ArrayStart, "a list of JSON Pointers")) return null;
-  let index: u32 = 0;
+  const place = placeAtHand();
   let first: ArgumentRule | null = null;
   let last: ArgumentRule | null = null;
+  let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
+    const token = nextElement(reader, index, place);
     if (token == Token.ArrayEnd) {
-      leavePath(before);
       if (first === null) told("found an empty list, expected at least one JSON Pointer");
       return first;
     }
@@ -118,7 +116,6 @@ export function readPointers(reader: JsonReader): ArgumentRule | null {
     if (last === null) first = rule;
     else last.next = rule;
     last = rule;
-    leavePath(before);
     index++;
   }
 }
@@ -141,16 +138,13 @@ function readEntry(reader: JsonReader): bool {
   toolBytes = 0;
   hasPointer = false;
   hasRule = false;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
-    const before = enterMember(index == 0 ? "tool" : index == 1 ? "pointer" : "rule");
+    const index = nextMember(reader, KNOWN, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad) return false;
     const isGood = index == 0 ? readTool(reader) : index == 1 ? readPointer(reader) : readRule(reader);
     if (!isGood) return false;
-    leavePath(before);
   }
   if (toolBytes == 0) return told("found no tool, expected a tool name");
   if (!hasPointer) return told("found no pointer, expected a JSON Pointer like /path");
@@ -193,27 +187,22 @@ function readRule(reader: JsonReader): bool {
     return true;
   }
   if (token != Token.ObjectStart) return expected(reader, token, textAt, textBytes, RULE_FORMS);
-  const first = readToken(reader);
-  if (first == Token.Failed) return false;
-  if (first != Token.Key) {
-    return told("found an empty object, expected one of enum, max_bytes, uri_roots, path_roots");
-  }
-  const form = wordIndex(reader.keyAt, reader.textBytes, KNOWN_RULES);
-  if (form < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN_RULES);
+  const place = placeAtHand();
+  const form = nextMember(reader, KNOWN_RULES, place);
+  if (form == Member.Bad) return false;
+  if (form == Member.End) return told("found an empty object, expected one of enum, max_bytes, uri_roots, path_roots");
   if (!readForm(reader, form)) return false;
+  leavePath(place);
   const last = readToken(reader);
   if (last == Token.Failed) return false;
   return last == Token.ObjectEnd || told("found more than one member, expected exactly one");
 }
 
 function readForm(reader: JsonReader, form: i32): bool {
-  const name: Literal = form == 0 ? "enum" : form == 1 ? "max_bytes" : form == 2 ? "uri_roots" : "path_roots";
-  const before = enterMember(name);
   if (form == 1) {
     kind = RuleKind.MaxBytes;
     if (!readNumber(reader, 0, 1 << 26)) return false;
     bytesMax = number;
-    leavePath(before);
     return true;
   }
   kind = form == 0 ? RuleKind.Enum : form == 2 ? RuleKind.Uri : RuleKind.Path;
@@ -222,9 +211,7 @@ function readForm(reader: JsonReader, form: i32): bool {
   if (names === null) return false;
   if (names.entries == 0) return told("found an empty list, expected at least one string");
   if (form != 0 && names.entries > ROOTS_MAX) return told("the list has too many entries, expected at most 256");
-  if (form != 0 && !checkRoots(names, form == 2)) return false;
-  leavePath(before);
-  return true;
+  return form == 0 || checkRoots(names, form == 2);
 }
 
 /** The record of the entry at hand; null when its pointer is none. */

@@ -4,8 +4,8 @@
 import { JsonReader, Token } from "../json/reader";
 import { UNGUARDED_ENTRIES_MAX, UNGUARDED_TEXT_BYTES_MAX } from "../limits";
 import { HttpMethod, Policy, Unguarded } from "../policy/policy";
-import { enterElement, enterMember, expected, expectedWord, leavePath, told, unknownMember } from "./problem";
-import { readStart, readString, readToken, readValue, textAt, textBytes, wordIndex } from "./values";
+import { expected, expectedWord, placeAtHand, told } from "./problem";
+import { Member, nextElement, nextMember, readStart, readString, textAt, textBytes, wordIndex } from "./values";
 
 const KNOWN = "methods path reason";
 /** In the order of the bits of HttpMethod. */
@@ -21,15 +21,12 @@ let methods: u32 = HttpMethod.None;
 /** Reads the list into `policy`. False when the problem has been told. */
 export function readUnguarded(reader: JsonReader, policy: Policy): bool {
   if (!readStart(reader, Token.ArrayStart, "a list of objects with methods, path and reason")) return false;
-  let index: u32 = 0;
+  const place = placeAtHand();
   let last: Unguarded | null = null;
+  let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
-    if (token == Token.ArrayEnd) {
-      leavePath(before);
-      return true;
-    }
+    const token = nextElement(reader, index, place);
+    if (token == Token.ArrayEnd) return true;
     if (index == UNGUARDED_ENTRIES_MAX) return told("the list has too many entries, expected at most 64");
     if (token != Token.ObjectStart) {
       return expected(reader, token, textAt, textBytes, "an object with methods, path and reason");
@@ -39,7 +36,6 @@ export function readUnguarded(reader: JsonReader, policy: Policy): bool {
     if (last === null) policy.unguarded = entry;
     else last.next = entry;
     last = entry;
-    leavePath(before);
     index++;
   }
 }
@@ -48,16 +44,13 @@ function readEntry(reader: JsonReader): bool {
   pathBytes = 0;
   reasonBytes = 0;
   methods = HttpMethod.None;
+  const place = placeAtHand();
   while (true) {
-    const token = readToken(reader);
-    if (token == Token.ObjectEnd) break;
-    if (token != Token.Key) return false;
-    const index = wordIndex(reader.keyAt, reader.textBytes, KNOWN);
-    if (index < 0) return unknownMember(reader.keyAt, reader.textBytes, KNOWN);
-    const before = enterMember(index == 0 ? "methods" : index == 1 ? "path" : "reason");
+    const index = nextMember(reader, KNOWN, place);
+    if (index == Member.End) break;
+    if (index == Member.Bad) return false;
     const isGood = index == 0 ? readMethods(reader) : index == 1 ? readPath(reader) : readReason(reader);
     if (!isGood) return false;
-    leavePath(before);
   }
   if (methods == HttpMethod.None) return told('found no methods, expected a list like ["POST"]');
   if (pathBytes == 0) return told("found no path, expected an absolute path");
@@ -66,12 +59,11 @@ function readEntry(reader: JsonReader): bool {
 
 function readMethods(reader: JsonReader): bool {
   if (!readStart(reader, Token.ArrayStart, "a list of HTTP methods")) return false;
+  const place = placeAtHand();
   let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
+    const token = nextElement(reader, index, place);
     if (token == Token.ArrayEnd) {
-      leavePath(before);
       return methods != HttpMethod.None || told("found an empty list, expected at least one HTTP method");
     }
     const method = token == Token.String ? wordIndex(textAt, textBytes, METHODS) : -1;
@@ -79,7 +71,6 @@ function readMethods(reader: JsonReader): bool {
     const bit = u32(1) << u32(method);
     if ((methods & bit) != 0) return told("found the same method a second time, expected distinct methods");
     methods |= bit;
-    leavePath(before);
     index++;
   }
 }

@@ -5,7 +5,17 @@ import { captureRaw, captureText, finish, JsonReader, next, Token } from "../jso
 import { LIST_ENTRIES_MAX } from "../limits";
 import { Literal, literalByte, literalBytes } from "../memory/bytes";
 import { addName, allocateNameSet, firstName, freeNameSet, NameSet, nameBytes, nextName } from "../policy/name-set";
-import { enterElement, expected, expectedNumber, expectedWord, leavePath, told } from "./problem";
+import {
+  enterElement,
+  enterWord,
+  expected,
+  expectedNumber,
+  expectedWord,
+  leavePath,
+  placeAtHand,
+  told,
+  unknownMember,
+} from "./problem";
 
 /** Room for one text of a configuration. */
 export const TEXT_ROOM: u32 = 1024;
@@ -45,6 +55,41 @@ export function readValue(reader: JsonReader): Token {
 export function readStart(reader: JsonReader, start: Token, what: Literal): bool {
   const token = readValue(reader);
   return token == start ? true : expected(reader, token, textAt, textBytes, what);
+}
+
+/** What `nextMember` gives beside indices. */
+export const enum Member {
+  /** The object has ended. */
+  End = -1,
+  /** The problem has been told. */
+  Bad = -2,
+}
+
+/**
+ * Goes to the next member of the object at `place` (problem.ts), from the one before it if there is one. Index of its name in `known`, names
+ * separated by spaces; its value comes next.
+ */
+export function nextMember(reader: JsonReader, known: Literal, place: u32): i32 {
+  leavePath(place);
+  const token = readToken(reader);
+  if (token == Token.ObjectEnd) return Member.End;
+  if (token != Token.Key) return Member.Bad;
+  const index = wordIndex(reader.keyAt, reader.textBytes, known);
+  if (index < 0) {
+    unknownMember(reader.keyAt, reader.textBytes, known);
+    return Member.Bad;
+  }
+  enterWord(known, index);
+  return index;
+}
+
+/** Goes to element `index` of the list at `place` (problem.ts), from the one before it, and takes it as `readValue` does; ArrayEnd ends the list. */
+export function nextElement(reader: JsonReader, index: u32, place: u32): Token {
+  leavePath(place);
+  enterElement(index);
+  const token = readValue(reader);
+  if (token == Token.ArrayEnd) leavePath(place);
+  return token;
 }
 
 /** The next value must be a string of 1 to `most` bytes. */
@@ -154,14 +199,11 @@ export function readNames(reader: JsonReader, most: u32, what: Literal): NameSet
   if (!readStart(reader, Token.ArrayStart, "a list of strings")) return null;
   // The list is short of the configuration's bytes, so the names fit; how many there are is not known yet.
   let names = allocateNameSet(16, 16 * most);
+  const place = placeAtHand();
   let index: u32 = 0;
   while (true) {
-    const before = enterElement(index);
-    const token = readValue(reader);
-    if (token == Token.ArrayEnd) {
-      leavePath(before);
-      return names;
-    }
+    const token = nextElement(reader, index, place);
+    if (token == Token.ArrayEnd) return names;
     const isGood =
       token == Token.String && reader.textBytes != 0 && reader.textBytes <= most
         ? index < LIST_ENTRIES_MAX || told("the list has too many entries, expected at most 16384")
@@ -172,7 +214,6 @@ export function readNames(reader: JsonReader, most: u32, what: Literal): NameSet
       told("found the same string a second time, expected distinct strings");
       return discard(names);
     }
-    leavePath(before);
     index++;
   }
 }
