@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { HeaderPair, HttpStream, PropertyValue } from "../../src/host/index.ts";
 import { projectPath } from "../../src/project.ts";
+import { CANARY, SECRET_ANSWERS, SECRET_BODIES, SECRET_HEADERS } from "../audit/secrets.ts";
 import {
   addPlugin,
   answer,
@@ -1210,54 +1211,7 @@ describe("answers as text", () => {
 });
 
 describe("secrets", () => {
-  const CANARY = "c4n4ry";
-  const HEADERS: HeaderPair[] = [
-    ...JSON_HEADERS,
-    ["authorization", `Bearer ${CANARY}`],
-    ["cookie", `session=${CANARY}`],
-    ["mcp-session-id", CANARY],
-    ["x-api-key", CANARY],
-    ["proxy-authorization", CANARY],
-    ["x-forwarded-client-cert", CANARY],
-    ["last-event-id", CANARY],
-    ["referer", CANARY],
-    ["baggage", CANARY],
-    ["tracestate", CANARY],
-  ];
-  const PARAMS = {
-    arguments: { password: CANARY, [CANARY]: CANARY },
-    _meta: { token: CANARY, progressToken: CANARY, [`${CANARY}/x`]: CANARY },
-    requestState: CANARY,
-    inputResponses: { [CANARY]: { action: "accept", content: { secret: CANARY } } },
-    cursor: CANARY,
-    task: undefined,
-  };
-  const BODIES = [
-    message("tools/call", { name: "safe", ...PARAMS }),
-    message("tools/call", { name: "evil", ...PARAMS }),
-    message("prompts/get", { name: "review", ...PARAMS }),
-    message("resources/read", { uri: `https://u:${CANARY}@h/p?token=${CANARY}#${CANARY}` }),
-    message("completion/complete", {
-      ref: { type: "ref/prompt", name: "review" },
-      argument: { name: CANARY, value: CANARY },
-      context: { arguments: { a: CANARY } },
-    }),
-    message("logging/setLevel", { level: CANARY }),
-    JSON.stringify({ jsonrpc: "2.0", id: 1, result: { action: "accept", content: { secret: CANARY } } }),
-    JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code: 1, message: CANARY, data: CANARY } }),
-    `{"${CANARY}":"${CANARY}",}`,
-    CANARY,
-  ];
-  const ANSWERS = [
-    JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      result: { content: [{ type: "text", text: CANARY }], requestState: CANARY },
-    }),
-    JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code: -1, message: CANARY, data: CANARY } }),
-    JSON.stringify({ jsonrpc: "2.0", id: 1, result: { tools: [{ name: CANARY, description: CANARY }] } }),
-    JSON.stringify({ jsonrpc: "2.0", id: 9, method: "elicitation/create", params: { message: CANARY } }),
-  ];
+  const headers: HeaderPair[] = [...JSON_HEADERS, ...SECRET_HEADERS];
 
   test.each(["enforce", "monitor"])("are in no sink in %s mode", (mode) => {
     const { vm, plugin } = startGuard({
@@ -1270,9 +1224,9 @@ describe("secrets", () => {
       "metadata.filter_metadata.envoy.filters.http.jwt_authn.p.sub": "alice",
       "metadata.filter_metadata.envoy.filters.http.jwt_authn.p.email": CANARY,
     };
-    for (const body of BODIES) {
-      for (const text of ANSWERS) {
-        const stream = send(plugin, { body, headers: HEADERS, path: `/mcp?key=${CANARY}`, stream: { properties } });
+    for (const body of SECRET_BODIES) {
+      for (const text of SECRET_ANSWERS) {
+        const stream = send(plugin, { body, headers, path: `/mcp?key=${CANARY}`, stream: { properties } });
         if (stream.upstream.ended) {
           stream.responseHeaders(
             [

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Bootstrap, connectionManager } from "../../src/envoy/bootstrap.ts";
+import { CANARY, SECRET_ANSWERS, SECRET_BODIES, SECRET_HEADERS } from "../audit/secrets.ts";
 import { testedVersions } from "../versions.ts";
 import { logAlso, logged } from "./access-log.ts";
 import { type AuditRig, message, NO_RECORD, startAuditRig, USUAL_GUARDS, WAYS } from "./audit-ways.ts";
-import { drivers } from "./drivers/drivers.ts";
+import { versionRuns } from "./drivers/drivers.ts";
 import { processDriver } from "./drivers/process.ts";
 import type { OriginResponse, Respond } from "./origin.ts";
 import { createRecordLog, type RecordLog, recordOf, wholeChains } from "./record-log.ts";
@@ -26,13 +27,10 @@ import {
 } from "./rig.ts";
 import { type Answer, type Fields, pause, type WireHead } from "./wire.ts";
 
-const newest = testedVersions().at(-1)!;
-/** Each version as a process; on the newest one also an HTTP/2 server, and a container. */
-const RUNS = drivers.flatMap((driver) =>
-  testedVersions().flatMap((version) =>
-    PROTOCOLS.filter((upstream) => version === newest && (upstream === "h1" || driver === processDriver))
-      .concat(version !== newest && driver === processDriver ? ["h1"] : [])
-      .map((upstream) => ({ driver, name: driver.name, version, upstream })),
+/** In the processes of the newest version with an HTTP/2 server too. */
+const RUNS = versionRuns().flatMap((run) =>
+  PROTOCOLS.filter((upstream) => upstream === "h1" || (run.isNewest && run.driver === processDriver)).map(
+    (upstream) => ({ ...run, upstream }),
   ),
 );
 
@@ -75,46 +73,8 @@ function bodiesWith(text: string): string[] {
   ];
 }
 
-const CANARY = "c4n4ry";
 const SECRET_PATH = `/secret?key=${CANARY}`;
-const SECRET_FIELDS: Fields = [
-  ...JSON_FIELDS,
-  ...[
-    ...["authorization", "cookie", "mcp-session-id", "x-api-key", "proxy-authorization", "last-event-id", "referer"],
-    ...["baggage", "tracestate", "x-forwarded-client-cert", "x-forwarded-for"],
-  ].map((name) => [name, CANARY] as const),
-];
-const SECRET_PARAMS = {
-  arguments: { password: CANARY, [CANARY]: CANARY },
-  _meta: { token: CANARY, progressToken: CANARY, [`${CANARY}/x`]: CANARY },
-  requestState: CANARY,
-  inputResponses: { [CANARY]: { action: "accept", content: { secret: CANARY } } },
-  cursor: CANARY,
-};
-const SECRET_BODIES = [
-  message("tools/call", { name: "safe", ...SECRET_PARAMS }),
-  message("tools/call", { name: "evil", ...SECRET_PARAMS }),
-  message("prompts/get", { name: "review", ...SECRET_PARAMS }),
-  message("resources/read", { uri: `https://u:${CANARY}@h/p?token=${CANARY}#${CANARY}` }),
-  message("resources/read", { uri: `file://u:${CANARY}@/srv/a?token=${CANARY}` }),
-  message("completion/complete", {
-    ref: { type: "ref/prompt", name: "review" },
-    argument: { name: CANARY, value: CANARY },
-    context: { arguments: { a: CANARY } },
-  }),
-  message("logging/setLevel", { level: CANARY }),
-  // What a human has answered.
-  JSON.stringify({ jsonrpc: "2.0", id: 1, result: { action: "accept", content: { secret: CANARY } } }),
-  JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code: 1, message: CANARY, data: CANARY } }),
-  `{"${CANARY}":"${CANARY}",}`,
-  CANARY,
-];
-const SECRET_ANSWERS = [
-  { result: { content: [{ type: "text", text: CANARY }], requestState: CANARY } },
-  { error: { code: -1, message: CANARY, data: CANARY } },
-  { result: { tools: [{ name: CANARY, description: CANARY }] } },
-  { id: 9, method: "elicitation/create", params: { message: CANARY, requestedSchema: { title: CANARY } } },
-].map((members) => JSON.stringify({ jsonrpc: "2.0", id: 1, ...members }));
+const SECRET_FIELDS: Fields = [...JSON_FIELDS, ...SECRET_HEADERS];
 /** Replaced, and cut. */
 const BAD_ANSWERS = [CANARY, `{"jsonrpc":"2.0","id":1,"result":{"a":"${CANARY.repeat(20_000)}",,`];
 

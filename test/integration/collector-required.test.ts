@@ -3,9 +3,8 @@
 // collector.test.ts. Each guard has a path of its own at the collector.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectionManager, type GuardOptions } from "../../src/envoy/bootstrap.ts";
-import { testedVersions } from "../versions.ts";
 import { addCluster, type Behaviour, type Collector, startCollector, TAKEN } from "./collector.ts";
-import { drivers } from "./drivers/drivers.ts";
+import { versionRuns } from "./drivers/drivers.ts";
 import { processDriver } from "./drivers/process.ts";
 import { createRecordLog, type Json, type RecordLog, recordOf, wholeChains } from "./record-log.ts";
 import {
@@ -24,18 +23,11 @@ import {
 import { verdictOf } from "./verdict.ts";
 import { type Answer, inPieces, pause, sendPieces, type WireConnection, type WireRequest } from "./wire.ts";
 
-const newest = testedVersions().at(-1)!;
-/** Each version as a process, the newest one in a container too; in the processes of the newest one the server speaks HTTP/2. */
-const RUNS = drivers.flatMap((driver) =>
-  testedVersions()
-    .filter((version) => version === newest || driver === processDriver)
-    .map((version): { driver: typeof driver; name: string; version: string; upstream: Protocol } => ({
-      driver,
-      name: driver.name,
-      version,
-      upstream: version === newest && driver === processDriver ? "h2" : "h1",
-    })),
-);
+/** In the processes of the newest version the server speaks HTTP/2. */
+const RUNS = versionRuns().map((run) => {
+  const upstream: Protocol = run.isNewest && run.driver === processDriver ? "h2" : "h1";
+  return { ...run, upstream };
+});
 
 const TIMEOUT_MS = 300;
 /** For a machine that has other things to do. */

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChainSummary } from "../../src/audit/chain.ts";
 import { verifyTrail } from "../../src/audit/verify.ts";
 import { log } from "../audit/memory-log.ts";
-import { testedVersions } from "../versions.ts";
 import {
   addCluster,
   type Collector,
@@ -15,8 +14,7 @@ import {
   startCollector,
   TAKEN,
 } from "./collector.ts";
-import { drivers } from "./drivers/drivers.ts";
-import { processDriver } from "./drivers/process.ts";
+import { versionRuns } from "./drivers/drivers.ts";
 import { ORIGIN_ANSWER } from "./origin.ts";
 import { createRecordLog, type RecordLog, recordOf, wholeChains } from "./record-log.ts";
 import {
@@ -31,14 +29,6 @@ import {
   toolCall,
 } from "./rig.ts";
 import { type Answer, pause } from "./wire.ts";
-
-const newest = testedVersions().at(-1)!;
-/** Each version as a process, the newest one in a container too. */
-const RUNS = drivers.flatMap((driver) =>
-  testedVersions()
-    .filter((version) => version === newest || driver === processDriver)
-    .map((version) => ({ driver, name: driver.name, version })),
-);
 
 const FLUSH_MS = 100;
 const TIMEOUT_MS = 500;
@@ -77,7 +67,7 @@ const EVENTS = [
   { jsonrpc: "2.0", id: 1, result: { tools: [{ name: "safe" }, { name: "evil" }] } },
 ];
 
-describe.each(RUNS)("Envoy $version as a $name", ({ driver, version }) => {
+describe.each(versionRuns())("Envoy $version as a $name", ({ driver, version }) => {
   let collector: Collector;
   let other: Collector;
   let records: RecordLog;
