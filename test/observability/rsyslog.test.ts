@@ -1,5 +1,6 @@
 // Records on their way to a SIEM. Goal: behind a node agent that is killed, restarted, and overtaken by a rotation of the log, every exchange has its record
-// at least once, and `mcp-guard audit verify` finds no fault. Method: Envoy under load, Debian's rsyslog with a state file, SIGKILL.
+// at least once, and `mcp-guard audit verify` finds no fault. Method: Envoy under load, Debian's rsyslog with a state file, SIGKILL, and another
+// one that stores what it sends.
 import { createReadStream, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,7 +14,7 @@ import { processDriver } from "../integration/drivers/process.ts";
 import { guardIn, PROTOCOLS, type Rig, startRig, toolCall } from "../integration/rig.ts";
 import { pause } from "../integration/wire.ts";
 import { createClient } from "../soak/client.ts";
-import { rsyslogDaemon, startRsyslog } from "./rsyslog.ts";
+import { rsyslogDaemon, startAgent, startReceiver } from "./rsyslog.ts";
 
 const EXCHANGES = 2_000;
 const WORKERS = 3;
@@ -35,6 +36,7 @@ const daemon = await rsyslogDaemon().catch((error: unknown) => {
 let folder: string;
 let rig: Rig | undefined;
 let agent: Child | undefined;
+let receiver: Child | undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-rsyslog-"));
@@ -43,6 +45,7 @@ beforeEach(() => {
 afterEach(async () => {
   await rig?.stop();
   await agent?.stop();
+  await receiver?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -50,10 +53,13 @@ if (daemon !== undefined) {
   test("an agent that is killed, and a log that is rotated, lose no record", async () => {
     const logs = path.join(folder, "logs");
     const state = path.join(folder, "state");
-    for (const each of [logs, state]) mkdirSync(each);
+    const store = path.join(folder, "store");
+    for (const each of [logs, state, store]) mkdirSync(each);
     const log = path.join(logs, "audit.log");
     const sink = path.join(folder, "sink.log");
-    const forwarding = { logs: `${log}*`, folder: state, sink };
+    const started = await startReceiver(daemon, store, sink);
+    receiver = started.receiver;
+    const forwarding = { logs: `${log}*`, folder: state, port: started.port };
     rig = await startRig({
       driver: processDriver,
       concurrency: WORKERS,
@@ -66,7 +72,7 @@ if (daemon !== undefined) {
       },
     });
     const { envoy } = rig;
-    agent = await startRsyslog(daemon, forwarding);
+    agent = await startAgent(daemon, forwarding);
 
     let sent = 0;
     const load = Promise.all(
@@ -94,7 +100,7 @@ if (daemon !== undefined) {
       expect(sent).toBeLessThan(EXCHANGES);
       expect(await running.exited).toMatchObject({ signal: "SIGKILL" });
       await pause(DOWN_MS);
-      return startRsyslog(daemon, forwarding);
+      return startAgent(daemon, forwarding);
     };
     await reached(FIRST_KILL);
     agent = await kill(agent);
@@ -108,6 +114,7 @@ if (daemon !== undefined) {
 
     await expect.poll(async () => distinct((await verify(sink)).found), DELIVERY).toBe(EXCHANGES);
     await agent.stop();
+    await receiver.stop();
     const { found, faults } = await verify(sink);
     expect(faults).toEqual([]);
     expect(distinct(found)).toBe(EXCHANGES);
