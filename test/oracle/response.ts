@@ -235,13 +235,13 @@ function judgeMessage(message: Tree, policy: ResponsePolicy, exchange: Exchange,
   if (isCall && (isDenied || rules.isCallDropped || rules.refusals.size > 0)) {
     return { ...nothing, deniedCalls: 1, isAmbiguous };
   }
+  if (!isCall && !isAnswer && onStream) return { ...nothing, isAmbiguous };
   if (!isCall && rules.refusals.size > 0) {
     const isIdFirst = indexOf(message, "id") < indexOf(message, "result");
     const ids = isIdFirst ? [idOf(message)] : [idOf(message), undefined];
     const refusal = refusalNode({ reasons: [...rules.refusals], ids });
     return { ...nothing, tree: refusal, mayBeCut: true, isAmbiguous };
   }
-  if (!isCall && !isAnswer && onStream) return { ...nothing, isAmbiguous };
   return { ...nothing, tree: filtered, mayBeCut: rules.hasLateDuplicate, isAmbiguous };
 }
 

@@ -182,6 +182,12 @@ const FIELDS: readonly ResponseVector[] = [
   ]),
   stream(
     "event streams",
+    "what is neither call nor answer, with contents of a resource that is not listed",
+    frame('{"jsonrpc":"2.0","id":1,"params":{"contents":[{"uri":"file:///etc/passwd","text":"evil"}]}}') + frame(ONE),
+    [{ data: ONE }],
+  ),
+  stream(
+    "event streams",
     "an id of a long line",
     `id: ${"i".repeat(100_000)}\nevent: ${"e".repeat(100_000)}\n${frame(ONE)}`,
     [{ data: ONE }],
