@@ -106,18 +106,16 @@ export const GATEWAYS_MAX: u32 = 256;
 
 // --- The audit record ---
 
-/** Bytes of one record. What is in it is cut so that it stays far below. */
-export const RECORD_BYTES_MAX: u32 = 16 << 10;
+/** Bytes of one record (configuration member `audit.record_bytes`). Log agents of containers split a line at 16 KiB. */
+export const RECORD_BYTES_DEFAULT: u32 = 16 << 10;
+export const RECORD_BYTES_MAX: u32 = 64 << 10;
 
 /** Characters of one text in a record, and of a URI: enough to tell it, too few to flood a log. A longer one is cut. */
 export const RECORD_TEXT_MAX: u32 = 512;
 export const RECORD_URI_MAX: u32 = 1024;
 
-/** Bytes of arguments, or of an answer, that are kept for a record, and characters of them in it. What is beyond is cut; the digest is of all. */
-export const BODY_TEXT_MAX: u32 = 8 << 10;
-export const RECORD_BODY_MAX: u32 = 4 << 10;
-
-/** Characters of a record that an answer's text leaves for what is written behind it and in front of the facts. */
+/** Characters of a record that arguments and an answer leave for all else, and those of it that are written behind them and in front of the facts. */
+export const RECORD_FACTS: u32 = 8 << 10;
 export const RECORD_REST: u32 = 3 << 10;
 
 /** Streams beyond EXCHANGES_MAX that still get a record of their refusal. Beyond these the access log has none. */
@@ -145,6 +143,9 @@ export const FLUSH_MS_MAX: u32 = 10_000;
 export const QUEUE_BYTES_DEFAULT: u32 = 1 << 20;
 export const QUEUE_BYTES_MIN: u32 = 64 << 10;
 export const QUEUE_BYTES_MAX: u32 = 64 << 20;
+
+/** Records of the largest size that must find room in it: each takes up to twice its bytes there. */
+export const RECORDS_IN_QUEUE_MIN: u32 = 4;
 
 /** Bytes of records in one batch. Collectors take some megabytes; a batch that is lost is sent as a whole again. */
 export const BATCH_BYTES: u32 = 256 << 10;

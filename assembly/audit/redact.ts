@@ -14,17 +14,17 @@ import {
   Token,
 } from "../json/reader";
 import {
-  BODY_TEXT_MAX,
   DEPTH_MAX,
   KEY_BYTES_MAX,
   MEMBERS_PER_OBJECT_MAX,
   OPEN_MEMBERS_MAX,
+  RECORD_BYTES_MAX,
   REDACTED_POINTERS_MAX,
 } from "../limits";
 import { allocateWriter, clear, Writer, writeBytes, writeLiteral } from "../memory/writer";
 import { ArgumentRule, segmentIs, segmentIsElement } from "../policy/argument-rule";
 
-const text: Writer = allocateWriter(BODY_TEXT_MAX);
+const text: Writer = allocateWriter(RECORD_BYTES_MAX / 2);
 /** Per pointer: how many of its reference tokens lead to where the walk is; and per depth the element at hand. */
 const matchedAt: usize = memory.data(REDACTED_POINTERS_MAX + 1, 4);
 const elementsAt: usize = memory.data(4 * (DEPTH_MAX + 1), 4);

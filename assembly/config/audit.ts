@@ -13,6 +13,9 @@ import {
   QUEUE_BYTES_DEFAULT,
   QUEUE_BYTES_MAX,
   QUEUE_BYTES_MIN,
+  RECORD_BYTES_DEFAULT,
+  RECORD_BYTES_MAX,
+  RECORDS_IN_QUEUE_MIN,
 } from "../limits";
 import { Literal } from "../memory/bytes";
 import { ArgumentRule } from "../policy/argument-rule";
@@ -22,7 +25,7 @@ import { expected, placeAtHand, told } from "./problem";
 import { pointerTo, readPointers } from "./rules";
 import { Member, nextMember, number, readNumber, readStart, readString, readWord, textAt, textBytes } from "./values";
 
-const KNOWN = "line arguments response otlp required redact redact_response";
+const KNOWN = "line arguments response otlp required redact redact_response record_bytes";
 const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
 
 // The collector at hand, until its record is made.
@@ -44,7 +47,7 @@ export function readAudit(reader: JsonReader, policy: Policy): bool {
     !readStart(
       reader,
       Token.ObjectStart,
-      "an object with line, arguments, redact, response, redact_response, otlp and required",
+      "an object with line, arguments, redact, response, redact_response, record_bytes, otlp and required",
     )
   )
     return false;
@@ -56,6 +59,10 @@ export function readAudit(reader: JsonReader, policy: Policy): bool {
   }
   if (policy.auditRequired != AuditRequired.None && policy.collector === null) {
     return told("found required without otlp, expected a collector that acknowledges records");
+  }
+  const collector = policy.collector;
+  if (collector !== null && collector.queueBytesMax / RECORDS_IN_QUEUE_MIN < policy.recordBytes) {
+    return told("found otlp.queue_bytes below four times record_bytes, expected room for some records");
   }
   return (
     arePaired(policy.auditArguments, policy.redactedArguments, false) &&
@@ -102,6 +109,11 @@ function readMember(reader: JsonReader, policy: Policy, index: i32): bool {
   if (index == 6) {
     policy.redactedResponse = readPointers(reader);
     return policy.redactedResponse !== null;
+  }
+  if (index == 7) {
+    if (!readNumber(reader, RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX)) return false;
+    policy.recordBytes = number;
+    return true;
   }
   const word = readWord(reader, wordsOf(index));
   if (word < 0) return false;

@@ -164,6 +164,7 @@ function writeAudit(writer: Writer, policy: Policy): void {
   writeWord(writer, "line", policy.auditLine == AuditLine.None ? "none" : "json");
   const collector = policy.collector;
   if (collector !== null) writeCollector(writer, collector);
+  writeCount(writer, "record_bytes", policy.recordBytes);
   if (policy.redactedArguments !== null) writeRedacted(writer, "redact", policy.redactedArguments);
   // In front of those of the configuration stands the one of the filter's own.
   const own = policy.redactedResponse;

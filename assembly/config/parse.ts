@@ -39,6 +39,7 @@ import {
   NAME_BYTES_MAX,
   OPEN_MEMBERS_DEFAULT,
   OPEN_MEMBERS_MAX,
+  RECORD_BYTES_DEFAULT,
   ROOTS_MAX,
   STALL_MS_DEFAULT,
   STALL_MS_MAX,
@@ -151,6 +152,7 @@ function setDefaults(policy: Policy): void {
   policy.listBytesMax = LIST_BYTES_DEFAULT;
   policy.eventBytesMax = EVENT_BYTES_DEFAULT;
   policy.metricTools = METRIC_TOOLS_DEFAULT;
+  policy.recordBytes = RECORD_BYTES_DEFAULT;
   policy.elicitationAllowed = true;
   policy.rootsAllowed = true;
 }

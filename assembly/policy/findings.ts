@@ -1,7 +1,7 @@
 // What the policy has found out about the texts of a message while it was read: URIs, prompt names, argument rules. They are
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
-import { BODY_TEXT_MAX, RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
+import { RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
 import { Entry, Envelope, NO_OFFSET, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
 import { appendBytes, Buffer, freeBuffer, initBuffer } from "../memory/buffer";
@@ -11,6 +11,7 @@ import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, rese
 import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
 import { AuditBody, AuditLine, Policy } from "./policy";
 import { Reason } from "./reason";
+import { keptBytesOf } from "./record-room";
 
 @unmanaged
 export class Findings {
@@ -108,7 +109,9 @@ function takeArguments(policy: Policy, envelope: Envelope, findings: Findings, a
   updateSha256(findings.argumentsHash, address + (from - offset), to - from);
   if (policy.auditArguments == AuditBody.Digest) return;
   const text = findings.argumentsText;
-  appendBytes(text, address + (from - offset), min(to - from, BODY_TEXT_MAX - text.length));
+  const most = keptBytesOf(policy);
+  // It may have been more under an earlier policy.
+  if (text.length < most) appendBytes(text, address + (from - offset), min(to - from, most - text.length));
 }
 
 function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {

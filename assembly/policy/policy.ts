@@ -117,6 +117,8 @@ export class Policy {
   auditLine: AuditLine;
   auditArguments: AuditBody;
   auditResponse: AuditBody;
+  /** `audit.record_bytes`. */
+  recordBytes: u32;
   /** `audit.redact`, or null; and of responses what nobody may record, then `audit.redact_response`: rules of which only the pointer counts. */
   redactedArguments: ArgumentRule | null;
   redactedResponse: ArgumentRule | null;

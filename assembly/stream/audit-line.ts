@@ -7,7 +7,7 @@ import { writeTime } from "../audit/time";
 import { now } from "../host/clock";
 import { landedAt, landedBytes } from "../host/landing";
 import { addSegment, beginPath, fetchProperty, integerProperty, setFilterState } from "../host/property";
-import { METHOD_BYTES_MAX, RECORD_BODY_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX } from "../limits";
+import { METHOD_BYTES_MAX, RECORD_BYTES_MAX, RECORD_TEXT_MAX } from "../limits";
 import { Method, methodOf } from "../mcp/method";
 import { Literal, literalBytes } from "../memory/bytes";
 import {
@@ -22,6 +22,7 @@ import {
 } from "../memory/writer";
 import { AuditLine, Mode } from "../policy/policy";
 import { infoOf, Reason } from "../policy/reason";
+import { bodyCharactersOf } from "../policy/record-room";
 import { Rewriter, Truth } from "../rewrite/rewriter";
 import { Count, count, Decision, decisionName } from "./counters";
 import { Exchange, methodAt } from "./exchange";
@@ -94,7 +95,7 @@ export function exportResponse(exchange: Exchange, rewriter: Rewriter, text: Wri
   if (rewriter.removed != 0) writeCount(record, "mcp_guard.response.removed", rewriter.removed);
   if (rewriter.hidden != 0) writeCount(record, "mcp_guard.response.hidden_characters", rewriter.hidden);
   if (text !== null) {
-    writeText(record, "gen_ai.tool.call.result", text.start, text.length, RECORD_BODY_MAX);
+    writeText(record, "gen_ai.tool.call.result", text.start, text.length, bodyCharactersOf(exchange.guard.policy));
     if (text.overflowed) record.overflowed = true;
   }
   endRecord(exchange);

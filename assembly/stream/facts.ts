@@ -18,14 +18,7 @@ import {
   workloadAt,
   workloadBytes,
 } from "../identity/principal";
-import {
-  NAME_BYTES_MAX,
-  RECORD_BODY_MAX,
-  RECORD_BYTES_MAX,
-  RECORD_REST,
-  RECORD_TEXT_MAX,
-  RECORD_URI_MAX,
-} from "../limits";
+import { NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_REST, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
 import { NO_OFFSET } from "../mcp/envelope";
 import { isModern, Kind, Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
@@ -33,6 +26,7 @@ import { endSha256 } from "../memory/sha256";
 import { allocateWriter, clear, Writer, writeByte } from "../memory/writer";
 import { Findings, Subject, subjectDigestAt } from "../policy/findings";
 import { AuditBody, AuditLine, Policy } from "../policy/policy";
+import { bodyCharactersOf, recordBytesOf } from "../policy/record-room";
 import { writeNormal } from "../uri/normal";
 import { Exchange } from "./exchange";
 import {
@@ -127,9 +121,10 @@ export function noteMessage(exchange: Exchange, policy: Policy, inspection: Insp
 
 /** Characters that a body may take: what the other facts leave. */
 function bodyRoom(exchange: Exchange): u32 {
+  const policy = exchange.guard.policy;
   const taken = exchange.factsBytes + facts.length;
-  const most = RECORD_BYTES_MAX - RECORD_REST;
-  return taken < most ? min(RECORD_BODY_MAX, most - taken) : 0;
+  const most = recordBytesOf(policy) - RECORD_REST;
+  return taken < most ? min(bodyCharactersOf(policy), most - taken) : 0;
 }
 
 /** Notes the answer of a tool: the first one that the response has. */

@@ -2,12 +2,13 @@
 // stream has one from its response headers to its end.
 
 import { redacted } from "../audit/redact";
-import { BODY_TEXT_MAX, JSON_TEXT_BYTES_MAX } from "../limits";
+import { JSON_TEXT_BYTES_MAX } from "../limits";
 import { appendByte, appendBytes, appendLiteral, Buffer, freeBuffer, initBuffer, ownBytes } from "../memory/buffer";
 import { equalsLiteral, startsWithLiteral } from "../memory/bytes";
 import { beginSha256, SHA256_BYTES, Sha256 } from "../memory/sha256";
 import { AuditBody, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
+import { keptBytesOf } from "../policy/record-room";
 import { writeError } from "../rewrite/error-message";
 import { canLead, moveReady, readyBytes, takeReady } from "../rewrite/hold";
 import {
@@ -67,8 +68,8 @@ export class Rewriting {
   hasErrorCode: bool;
   errorCode: i64;
   isError: Truth;
-  /** Whether a record shows the answer, and the first bytes of the text at hand. */
-  showsAnswer: bool;
+  /** How many bytes of an answer are kept for the record, and the first ones of the text at hand. */
+  shownMax: u32;
   shown: Buffer;
   /** SHA-256 of the body as it came; null when the policy does not ask for it. */
   hash: Sha256 | null;
@@ -117,7 +118,9 @@ export function createRewriting(
   initBuffer(rewriting.head);
   rewriting.shown = changetype<Buffer>(at + head + 2 * buffer);
   initBuffer(rewriting.shown);
-  rewriting.showsAnswer = policy.auditResponse >= AuditBody.Redacted && isToolCall(exchange);
+  const showsAnswer = policy.auditResponse >= AuditBody.Redacted && isToolCall(exchange);
+  // One byte more than can be shown says that there is more.
+  rewriting.shownMax = showsAnswer ? keptBytesOf(policy) + 1 : 0;
   rewriting.completesPrompt = completesPrompt;
   rewriting.isEvents = isEvents;
   rewriting.isGet = isEvents && isGet;
@@ -203,10 +206,8 @@ function record(rewriting: Rewriting, rewriter: Rewriter): void {
 
 /** Keeps the beginning of a text for the record. */
 function show(rewriting: Rewriting, address: usize, bytes: u32): void {
-  if (!rewriting.showsAnswer) return;
   const shown = rewriting.shown;
-  // One byte more than can be shown says that there is more.
-  appendBytes(shown, address, min(bytes, BODY_TEXT_MAX + 1 - shown.length));
+  if (shown.length < rewriting.shownMax) appendBytes(shown, address, min(bytes, rewriting.shownMax - shown.length));
 }
 
 /**

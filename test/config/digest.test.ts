@@ -78,6 +78,7 @@ describe("the filter's digest is that of the written format", () => {
         request_headers: "hold",
       }),
       JSON.stringify({ tool_allowlist: ["a"], audit: { line: "none", response: "digest" }, metrics: {} }),
+      JSON.stringify({ tool_allowlist: ["a"], audit: { record_bytes: 65_536 } }),
       JSON.stringify({ tool_allowlist: ["a"], audit: { otlp: { cluster: 'c|"', authority: "a" }, required: "all" } }),
       JSON.stringify({
         tool_allowlist: ["a"],

@@ -116,6 +116,7 @@ const STANDARD: ConfigurationRow[] = [
         redact: ["/password"],
         response: "redacted",
         redact_response: ["/result/content/-/text"],
+        record_bytes: 16_384,
         otlp: {
           cluster: "collector",
           authority: "collector:4318",
@@ -1775,17 +1776,17 @@ const AUDIT: ConfigurationRow[] = [
   bad(
     "an unknown member of audit",
     withMembers({ audit: { lines: "json" } }),
-    'audit: found the unknown member "lines", expected one of line arguments response otlp required redact redact_response; did you mean "line"?',
+    'audit: found the unknown member "lines", expected one of line arguments response otlp required redact redact_response record_bytes; did you mean "line"?',
   ),
   bad(
     "a word for audit",
     withMembers({ audit: "json" }),
-    'audit: found the string "json", expected an object with line, arguments, redact, response, redact_response, otlp and required',
+    'audit: found the string "json", expected an object with line, arguments, redact, response, redact_response, record_bytes, otlp and required',
   ),
   bad(
     "null for audit",
     withMembers({ audit: null }),
-    "audit: found null, expected an object with line, arguments, redact, response, redact_response, otlp and required",
+    "audit: found null, expected an object with line, arguments, redact, response, redact_response, record_bytes, otlp and required",
   ),
   bad(
     "null for audit.line",
@@ -1894,6 +1895,26 @@ const COLLECTOR: ConfigurationRow[] = [
   good("a collector", otlp({})),
   ...["none", "approval", "all"].map((required) =>
     good(`required records: ${required}`, withMembers({ audit: { otlp: OTLP, required } })),
+  ),
+  ...[16_384, 65_536].map((bytes) =>
+    good(`records of ${bytes} bytes`, withMembers({ audit: { record_bytes: bytes } })),
+  ),
+  ...[16_383, 65_537].map((bytes) =>
+    bad(
+      `records of ${bytes} bytes`,
+      withMembers({ audit: { record_bytes: bytes } }),
+      `audit.record_bytes: found the number ${bytes}, expected a whole number from 16384 to 65536`,
+    ),
+  ),
+  good(
+    "a queue with room for four records",
+    withMembers({ audit: { record_bytes: 20_000, otlp: { ...OTLP, queue_bytes: 80_000 } } }),
+  ),
+  bad(
+    "a queue without room for four records",
+    withMembers({ audit: { record_bytes: 20_000, otlp: { ...OTLP, queue_bytes: 79_999 } } }),
+    "audit: found otlp.queue_bytes below four times record_bytes, expected room for some records",
+    "it cannot compare two numbers",
   ),
   good("required: none without a collector", withMembers({ audit: { required: "none" } })),
   ...["approval", "all"].map((required) =>

@@ -31,18 +31,18 @@ const ORDER = Object.keys(SCHEMA.properties as object);
 const BYTES_MAX = 16 << 10;
 
 /** The text of a stream's record, which has ended: one line of ASCII. */
-function lineOf(stream: HttpStream): string {
+function lineOf(stream: HttpStream, bytesMax = BYTES_MAX): string {
   const line = stream.filterState.get("mcp_audit");
   expect(line, "a record").toBeDefined();
   expect(line).toMatch(/^[ -~]*$/);
-  expect(line!.length).toBeLessThanOrEqual(BYTES_MAX);
+  expect(line!.length).toBeLessThanOrEqual(bytesMax);
   return line!;
 }
 
 /** The record, which keeps to the schema and has its members in the schema's order. */
-function recordOf(stream: HttpStream): Json {
-  const record = JSON.parse(lineOf(stream)) as Json;
-  if (!isRecord(record)) throw new Error(`${JSON.stringify(isRecord.errors)}\n${lineOf(stream)}`);
+function recordOf(stream: HttpStream, bytesMax = BYTES_MAX): Json {
+  const record = JSON.parse(lineOf(stream, bytesMax)) as Json;
+  if (!isRecord(record)) throw new Error(`${JSON.stringify(isRecord.errors)}\n${lineOf(stream, bytesMax)}`);
   const members = Object.keys(record);
   expect(members).toEqual(ORDER.filter((name) => members.includes(name)));
   return record;
@@ -533,7 +533,7 @@ describe("the chain", () => {
     const streams = [1, 2, 3].map(() => open(plugin));
     const ended = [streams[2]!, streams[0]!, streams[1]!];
     for (const stream of ended) stream.clientGone();
-    expectChain(ended.map(lineOf));
+    expectChain(ended.map((stream) => lineOf(stream)));
     const id = recordOf(streams[0]!)["mcp_guard.chain.id"];
     expect(streams.map((stream) => recordOf(stream)["event.id"])).toEqual([1, 2, 3].map((number) => `${id}.${number}`));
   });
@@ -860,7 +860,7 @@ describe("hostile texts", () => {
     }
   });
 
-  test("everything at its longest stays below the record's bound", () => {
+  test.each([BYTES_MAX, 20_001, 65_536])("everything at its longest stays below a record's %i bytes", (bytesMax) => {
     const long = "\u0001".repeat(256);
     const JWT = "metadata.filter_metadata.envoy.filters.http.jwt_authn.p";
     const text = "\u{10ffff}".repeat(64);
@@ -868,7 +868,7 @@ describe("hostile texts", () => {
       ...POLICY,
       mode: "monitor",
       identity: { jwt: [{ provider: "p", issuer: "\u{10ffff}".repeat(64), claim: "sub" }] },
-      audit: { arguments: "full", response: "full" },
+      audit: { arguments: "full", response: "full", record_bytes: bytesMax },
     });
     const properties = {
       "connection.uri_san_peer_certificate": text.repeat(2),
@@ -887,8 +887,8 @@ describe("hostile texts", () => {
     stream.responseHeaders(HEAD, false);
     const result = { a: "\u{10ffff}".repeat(5000), isError: true };
     stream.responseBody(JSON.stringify({ jsonrpc: "2.0", id: 1, result }), true);
-    expect(recordOf(stream)).toMatchObject({ "mcp_guard.truncated": true });
-    expect(lineOf(stream).length).toBeGreaterThan(BYTES_MAX * 0.7);
+    expect(recordOf(stream, bytesMax)).toMatchObject({ "mcp_guard.truncated": true });
+    expect(lineOf(stream, bytesMax).length).toBeGreaterThan(bytesMax / 2);
   });
 });
 
@@ -1128,6 +1128,30 @@ describe("answers as text", () => {
     const audit = { response: "redacted", redact_response: ["/result/content/-/text"] };
     const expected = RESULT.replace('"a"', R).replace('"b"', R);
     for (let cut = 0; cut < RESULT.length; cut++) expect(answered(audit, RESULT, cut)).toBe(expected);
+  });
+
+  test("and arguments each have half of what a record has room for", () => {
+    for (const [bytes, room] of [
+      [undefined, 4096],
+      [20_000, 5904],
+      [65_536, 28_672],
+    ] as const) {
+      const audit = { arguments: "full", response: "full", ...(bytes !== undefined && { record_bytes: bytes }) };
+      const { plugin } = startGuard({ ...POLICY, audit });
+      for (const more of [0, 1]) {
+        const filled = (text: string): string =>
+          text.replace("@", "x".repeat(room + more - text.length - (text.match(/"/g)!.length * 5 - 1)));
+        const [given, answer] = [filled('{"a":"@"}'), filled('{"jsonrpc":"2.0","id":1,"result":{"a":"@"}}')];
+        const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe","arguments":${given}}}`;
+        const stream = send(plugin, { body });
+        stream.responseHeaders(HEAD, false);
+        stream.responseBody(answer, true);
+        const record = recordOf(stream, bytes);
+        expect(record["gen_ai.tool.call.arguments"] === given).toBe(more === 0);
+        expect(record["gen_ai.tool.call.result"] === answer).toBe(more === 0);
+        expect(record["mcp_guard.truncated"]).toBe(more === 0 ? undefined : true);
+      }
+    }
   });
 
   test("never have the state that a client brings back", () => {

@@ -222,6 +222,17 @@ describe.each(["release", "debug"] as const)("%s build", (build) => {
       expect(recordOf(first, second, steps)).not.toContain(SECRET);
     });
 
+    test("keeps no more than it may of arguments of which more was kept before", () => {
+      const long = (bytes: number) => ({ arguments: "full", record_bytes: bytes });
+      const piece = Buffer.from(SAFE.toString().replace("}}", `,"arguments":{"key":"${"k".repeat(30_000)}`));
+      const record = recordOf(long(65_536), long(16_384), (raw) => {
+        raw.give.buffer = { bytes: piece };
+        raw.call.proxy_on_request_body!(STREAM, piece.length, 0);
+      });
+      expect(record).not.toContain("kkkk");
+      expect(record.length).toBeLessThan(16_384);
+    });
+
     test("names no digest of arguments that were read before", () => {
       expect(recordOf({ arguments: "none" }, { arguments: "digest" }, read)).not.toContain("arguments.sha256");
     });
