@@ -14,6 +14,7 @@ import {
   writeByte,
   writeBytes,
   writeEscaped,
+  writeHex,
   writeLiteral,
   writeNumber,
 } from "../memory/writer";
@@ -142,6 +143,11 @@ function writeError(exchange: Exchange, info: ReasonInfo, isMasked: bool, messag
     if (exchange.requestIdBytes != 0) {
       writeLiteral(body, ',"request_id":"');
       writeEscaped(body, requestIdAt(exchange), exchange.requestIdBytes, exchange.requestIdBytes);
+      writeByte(body, 0x22);
+    }
+    if (exchange.guard.policy !== null) {
+      writeLiteral(body, ',"policy":"');
+      writeHex(body, exchange.guard.digest, 16);
       writeByte(body, 0x22);
     }
     writeByte(body, 0x7d);

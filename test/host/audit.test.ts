@@ -388,7 +388,7 @@ const WAYS: Way[] = [
       "mcp_guard.decision": "refuse",
       "mcp_guard.reason": "response_type",
       "http.response.status_code": 502,
-      "http.response.body.size": 126,
+      "http.response.body.size": 154,
     },
     lacks: ["mcp_guard.ended"],
   },

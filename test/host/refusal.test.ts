@@ -1,7 +1,7 @@
 // How a request is told no: form, detail, era and shape of the message (MCP: refusals; JSON-RPC 2.0 section 5.1).
 
 import { describe, expect, test } from "vitest";
-import type { HttpStream } from "../../src/host/index.ts";
+import type { HttpStream, Vm } from "../../src/host/index.ts";
 import { JSON_HEADERS, MODERN_META, modernHeaders, send, startGuard, toolCall } from "./guard.ts";
 
 const FORMS = ["jsonrpc_error", "tool_error", "http_403"] as const;
@@ -28,12 +28,20 @@ function headersOf(era: Era, method: string, params = ""): typeof JSON_HEADERS {
   return modernHeaders(method, typeof mirrored === "string" ? mirrored : undefined);
 }
 
+/** The digest of the policy in force, as the filter logs it when it takes the policy. */
+function digestOf({ logs }: Vm): string {
+  const digest = /^mcp-guard: policy ([0-9a-f]{16}) in force/.exec(logs[0]!.message)?.[1];
+  if (digest === undefined) throw new Error(`no policy in force: ${logs[0]!.message}`);
+  return digest;
+}
+
 const CASES = FORMS.flatMap((refusal) =>
   DETAILS.flatMap((refusal_detail) => (Object.keys(ERAS) as Era[]).map((era) => ({ refusal, refusal_detail, era }))),
 );
 
 describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_detail, era }) => {
-  const { plugin } = startGuard({ tool_allowlist: ["safe", "delete_all"], refusal, refusal_detail });
+  const { vm, plugin } = startGuard({ tool_allowlist: ["safe", "delete_all"], refusal, refusal_detail });
+  const policy = digestOf(vm);
   const isMasked = refusal_detail === "masked";
   const ask = (method: string, params: string) =>
     send(plugin, { headers: headersOf(era, method, params), body: request(era, method, params) });
@@ -60,7 +68,7 @@ describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_deta
       id: 7,
       error: isMasked
         ? { code: -32602, message: "Unknown tool" }
-        : { code: -32602, message: "Tool not allowed by policy", data: { reason: "tool_not_listed" } },
+        : { code: -32602, message: "Tool not allowed by policy", data: { reason: "tool_not_listed", policy } },
     });
   });
 
@@ -74,7 +82,7 @@ describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_deta
     expect(bodyOf(stream)).toEqual({
       jsonrpc: "2.0",
       id: 7,
-      error: { code: -32602, ...(isMasked ? { message: "Unknown tool" } : { message, data: { reason } }) },
+      error: { code: -32602, ...(isMasked ? { message: "Unknown tool" } : { message, data: { reason, policy } }) },
     });
   });
 
@@ -85,7 +93,7 @@ describe.each(CASES)("$refusal, $refusal_detail, $era", ({ refusal, refusal_deta
     expect(bodyOf(stream)).toEqual({
       jsonrpc: "2.0",
       id: 7,
-      error: isMasked ? error : { ...error, data: { reason: "method_not_listed" } },
+      error: isMasked ? error : { ...error, data: { reason: "method_not_listed", policy } },
     });
   });
 
@@ -195,29 +203,34 @@ test("an integer that only wraps around to a small one is no id", () => {
 });
 
 describe("the x-request-id", () => {
-  const { plugin } = startGuard({ tool_allowlist: [] });
+  const { vm, plugin } = startGuard({ tool_allowlist: [] });
+  const policy = digestOf(vm);
   const withId = (id: string) =>
     bodyOf(send(plugin, { headers: [...JSON_HEADERS, ["x-request-id", id]], body: toolCall("evil") })).error.data;
 
   test("is repeated", () => {
     const id = "0b9a9c0e-1a4f-4c5b-8d2e-6f7a8b9c0d1e";
-    expect(withId(id)).toEqual({ reason: "tool_not_listed", request_id: id });
+    expect(withId(id)).toEqual({ reason: "tool_not_listed", request_id: id, policy });
     expect(withId("x".repeat(64)).request_id).toBe("x".repeat(64));
   });
 
   test("is left out when it is too long or empty", () => {
-    expect(withId("x".repeat(65))).toEqual({ reason: "tool_not_listed" });
-    expect(withId("")).toEqual({ reason: "tool_not_listed" });
+    expect(withId("x".repeat(65))).toEqual({ reason: "tool_not_listed", policy });
+    expect(withId("")).toEqual({ reason: "tool_not_listed", policy });
   });
 
   test("stays inside its string", () => {
-    expect(withId('","reason":"none')).toEqual({ reason: "tool_not_listed", request_id: '","reason":"none' });
+    expect(withId('","reason":"none')).toEqual({
+      reason: "tool_not_listed",
+      request_id: '","reason":"none',
+      policy,
+    });
     expect(withId("a\\").request_id).toBe("a\\");
     expect(withId("\x7f\xff\x80").request_id).toBe("\x7f\xff\x80");
   });
 
   test("is in refusals at the headers too", () => {
     const stream = send(plugin, { method: "PUT", headers: [["x-request-id", "r1"]], end: "headers" });
-    expect(bodyOf(stream).error.data).toEqual({ reason: "http_method", request_id: "r1" });
+    expect(bodyOf(stream).error.data).toEqual({ reason: "http_method", request_id: "r1", policy });
   });
 });

@@ -43,7 +43,10 @@ const OPENED = {
   resource_roots: ["demo://resource/static/", "demo://resource/dynamic/text/", "docs://guide/"],
 };
 const LEGACY = [FIRST_GENERATION, SECOND_GENERATION, SECOND_GENERATION_AUTO];
-const DENIED = { code: -32602, data: { reason: "tool_not_listed", request_id: expect.any(String) } };
+const DENIED = {
+  code: -32602,
+  data: { reason: "tool_not_listed", request_id: expect.any(String), policy: expect.any(String) },
+};
 
 interface Run {
   readonly driver: EnvoyDriver;
