@@ -92,7 +92,15 @@ test-integration: build ## only the tests in a real Envoy
 .PHONY: test-mesh
 test-mesh: build ## needs Go: Istio's own fetcher and validation, the OpenTelemetry Collector, other tools' images, further Node versions, every pinned Envoy
 	@command -v go >/dev/null || { echo "not run: test-mesh: there is no Go here" >&2; exit 1; }
-	TEST_LANE=mesh ENVOY_VERSIONS=all $(BIN)/vitest run test/mesh test/abi/envoy.test.ts test/integration/smoke.test.ts test/integration/audit.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
+	TEST_LANE=mesh ENVOY_VERSIONS=all $(BIN)/vitest run test/mesh test/deploy/sources.test.ts test/abi/envoy.test.ts test/integration/smoke.test.ts test/integration/audit.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
+
+.PHONY: manifests
+manifests: $(PACKAGES) ## build deploy/istio/rendered anew from the overlays; needs kustomize or kubectl
+	UPDATE_RENDERED=1 $(BIN)/vitest run test/deploy/rendered.test.ts
+
+.PHONY: second-opinion
+second-opinion: $(PACKAGES) ## checkov over the manifests and the Terraform module; installs it (280 MB) into .cache
+	TEST_LANE=second-opinion $(BIN)/vitest run test/second-opinion
 
 .PHONY: fuzz
 fuzz: build ## mutated requests, responses and configurations, no trap allowed

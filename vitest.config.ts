@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
-/** What needs Go, or takes long: lanes of their own, which `make` names in TEST_LANE. */
-const lanes = ["mesh", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
+/** What needs Go, takes long, or installs much: lanes of their own, which `make` names in TEST_LANE. */
+const lanes = ["mesh", "second-opinion", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
 
 export default defineConfig({
   test: {

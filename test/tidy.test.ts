@@ -77,6 +77,7 @@ describe("layout", () => {
         "deploy",
         "docs",
         "envoy",
+        "examples",
         "filters",
         "package-lock.json",
       ],

@@ -2,6 +2,7 @@
 // The `mcp-guard` command: dispatch only. Each command is a file of its own, loaded when it is named.
 import { writeSync } from "node:fs";
 import { systemErrorCode } from "../error.ts";
+import { painted, type Span, wantsColor } from "../paint.ts";
 import { printable } from "../terminal.ts";
 import type { Command } from "./command.ts";
 import { describeError, isInterruption } from "./exit-status.ts";
@@ -28,6 +29,22 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "check that a registry has the built filter, and that Istio would load it",
     load: async () => (await import("./commands/oci-verify.ts")).ociVerify,
   },
+  render: {
+    summary: "write the Kustomize overlay of one server",
+    load: async () => (await import("./commands/render.ts")).render,
+  },
+  check: {
+    summary: "answer the five points of the checklist from manifests and roles",
+    load: async () => (await import("./commands/check.ts")).check,
+  },
+  policy: {
+    summary: "look for mistakes in a policy",
+    load: async () => (await import("./commands/policy.ts")).policy,
+  },
+  probe: {
+    summary: "say whether a guard is in the path to a URL, with which policy",
+    load: async () => (await import("./commands/probe.ts")).probe,
+  },
   audit: {
     summary: "verify, show and convert audit records, and propose a policy from them",
     load: async () => (await import("./commands/audit.ts")).audit,
@@ -46,10 +63,14 @@ const BROKEN_PIPE = 141;
 let statusShown = false;
 
 /** Waits for the reader: what a slow one has not taken yet would pile up in the memory, and be lost when the process ends. */
-function out(line: string): void {
+function write(line: string): void {
   status("");
-  let rest = Buffer.from(`${printable(line)}\n`);
+  let rest = Buffer.from(`${line}\n`);
   while (rest.length > 0) rest = rest.subarray(writeSome(rest));
+}
+
+function out(line: string): void {
+  write(printable(line));
 }
 
 /** Writes as much as standard output takes. Number of bytes. */
@@ -98,7 +119,16 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end.abort());
   const command = await entry.load();
   try {
-    return await command(rest, { out, warn: err, status, env: process.env, signal: end.signal });
+    return await command(rest, {
+      out,
+      ...(wantsColor(process.stdout.isTTY, process.env) && {
+        paint: (spans: readonly Span[]) => write(painted(spans)),
+      }),
+      warn: err,
+      status,
+      env: process.env,
+      signal: end.signal,
+    });
   } catch (error) {
     // A command that was in the middle of something says so; for the others Ctrl-C is the way to end them.
     if (end.signal.aborted && !isInterruption(error)) return 0;

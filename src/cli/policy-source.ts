@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import { GuardError, systemErrorCode } from "../error.ts";
 import type { TablePolicy } from "../policy/method-table.ts";
+import { policyPlace } from "../policy/policy-place.ts";
 
 /** A policy as it goes to the filter, which alone judges it. */
 export interface PolicySource {
@@ -11,12 +12,6 @@ export interface PolicySource {
   /** Where it comes from, for people. */
   origin: string;
 }
-
-/** Where Istio's resources have the policy. */
-const RESOURCES: Readonly<Record<string, readonly string[]>> = {
-  WasmPlugin: ["spec", "pluginConfig"],
-  TrafficExtension: ["spec", "wasm", "pluginConfig"],
-};
 
 /** Harmless tools of the demonstration server. */
 const DEFAULT_TOOLS = ["echo", "get-sum"];
@@ -63,12 +58,11 @@ function parsePolicy(text: string, file: string): TablePolicy & object {
       `POLICY=${file}: expected an object with a tool_allowlist, found ${kind(value)}`,
     );
   }
-  const kindOfResource = String(value.kind);
-  const place = Object.hasOwn(RESOURCES, kindOfResource) ? RESOURCES[kindOfResource] : undefined;
+  const place = policyPlace(value.kind);
   if (place === undefined) return value;
   const policy = place.reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : undefined), value);
   if (!isObject(policy)) {
-    throw new GuardError("ERR_POLICY", `POLICY=${file}: the ${kindOfResource} has no ${place.join(".")}`);
+    throw new GuardError("ERR_POLICY", `POLICY=${file}: the ${String(value.kind)} has no ${place.join(".")}`);
   }
   return policy;
 }

@@ -5,7 +5,8 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { projectPath } from "../../src/project.ts";
-import { type PythonEnvironment, PythonUnavailableError, providePythonSdk } from "../python/environment.ts";
+import { providePythonSdk } from "../python/environment.ts";
+import { type PythonEnvironment, PythonUnavailableError } from "../python/packages.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";
 import { listedOf } from "./listed.ts";

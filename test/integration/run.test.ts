@@ -239,13 +239,14 @@ describe("make run with the user's own", () => {
     }
   });
 
-  test.each(["mcp-guard", "mcp-guard.recommended", "mcp-guard.traffic-extension"])(
-    "POLICY: deploy/istio/%s.yaml is taken as it is",
-    async (name) => {
-      const run = await running({ POLICY: projectPath("deploy", "istio", `${name}.yaml`) });
-      expect(run.output()).toMatch(/by list: search_code, get_pull_request/);
-    },
-  );
+  test.each([
+    ["examples/standard/mcp-tool-guard.yaml", /by list: search_code, get_pull_request/],
+    ["deploy/istio/base/guard.yaml", /by list: search_code, get_pull_request/],
+    ["deploy/istio/components/traffic-extension/copy/guard.yaml", /by list: \(?none/],
+  ])("POLICY: %s is taken as it is", async (file, tools) => {
+    const run = await running({ POLICY: projectPath(...file.split("/")) });
+    expect(run.output()).toMatch(tools);
+  });
 });
 
 describe("make run says what is wrong and starts nothing:", () => {

@@ -1,0 +1,21 @@
+// Every rule, in the order of the standard's questions.
+import type { Rule, WorldRule } from "../rule.ts";
+import { approvalRules } from "./approval.ts";
+import { callerRules } from "./caller.ts";
+import { egressRules } from "./egress.ts";
+import { identityRules } from "./identity.ts";
+import { roleRules } from "./role.ts";
+import { schemaRules, schemaWorldRules } from "./schema.ts";
+import { traceRules } from "./trace.ts";
+
+export const RULES: readonly Rule[] = [
+  ...schemaRules,
+  ...identityRules,
+  ...roleRules,
+  ...egressRules,
+  ...approvalRules,
+  ...traceRules,
+  ...callerRules,
+];
+
+export const WORLD_RULES: readonly WorldRule[] = schemaWorldRules;

@@ -1,0 +1,240 @@
+// `mcp-guard render`: the Kustomize overlay of one server.
+import path from "node:path";
+import { parseArgs } from "node:util";
+import {
+  type GuardedServer,
+  parseCollector,
+  parseEndpoint,
+  parseExternalHost,
+  parseLabel,
+  parsePinnedImage,
+  parsePort,
+  parsePrincipal,
+  parseRange,
+  parseRoleArn,
+  parseServerName,
+  wrongOption,
+} from "../../deploy/guarded-server.ts";
+import { checkFolder, realFolder, writeFolder } from "../../deploy/output-folder.ts";
+import { buildOverlay, effectivePolicy, OVERLAY_MARK } from "../../deploy/overlay.ts";
+import { GuardError } from "../../error.ts";
+import { Filter } from "../../lint/ask-filter.ts";
+import { projectPath } from "../../project.ts";
+import { readFilter } from "../built-filter.ts";
+import type { Command } from "../command.ts";
+import { readPolicy } from "../policy-source.ts";
+
+const USAGE = `usage: mcp-guard render --server NAME --namespace NAME --policy FILE --image IMAGE [options]
+
+Writes a Kustomize overlay for one MCP server: all four layers of deploy/istio/base, with this server's values. Nothing is opened that is not named here.
+
+  --server <name>          the Deployment, the Service and the label app
+  --namespace <name>       its namespace
+  --policy <file>          the guard's policy, as YAML or JSON, or a WasmPlugin or TrafficExtension that has one
+  --image <image>          the guard, registry/name@sha256:...; make oci-push prints it
+
+  --server-image <image>   the server, registry/name@sha256:...
+  --port <port>            where the server listens (8080)
+  --path <path>            its MCP endpoint (/rpc)
+  --principal <identity>   the one caller (cluster.local/ns/gateway/sa/ai-gateway)
+  --service-account <name> the server's identity (<server>-sa)
+  --role-arn <arn>         its role of AWS (IRSA)
+  --sts <host=range>       where that role's credentials come from, such as sts.eu-west-1.amazonaws.com=10.0.0.20/32
+
+  --egress <host=range,..> a host on port 443 that the server may reach, with its addresses; once for each host
+  --registry <range>       the addresses of the registry, which the proxy pulls the guard from
+  --image-volume           the node pulls the guard instead (Kubernetes 1.35 and newer)
+  --collector <name:port>  an OpenTelemetry collector for the records, <Service>.<namespace>:<port>
+
+  --legacy                 clients of MCP revisions before 2026-07-28 too: GET and DELETE, HTTP+SSE
+  --modern                 only clients of the revision 2026-07-28
+  --waypoint               ambient mode: the guard in a waypoint instead of the sidecar
+  --traffic-extension      Istio 1.30 and newer: a TrafficExtension instead of a WasmPlugin
+  --out <folder>           where to (./<server>); a folder with other files in it is refused
+
+Examples:
+  mcp-guard render --server jira-mcp --namespace jira-tools --policy policy.yaml \\
+    --image registry.example/team/mcp-guard@sha256:2f77... --egress jira.example=192.0.2.0/28 --registry 10.0.0.10/32
+  kubectl kustomize jira-mcp | mcp-guard check -
+`;
+
+const DEFAULT_PRINCIPAL = "cluster.local/ns/gateway/sa/ai-gateway";
+const HTTPS = 443;
+
+export const render: Command = async (args, context) => {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: "boolean", short: "h" },
+      server: { type: "string" },
+      namespace: { type: "string" },
+      policy: { type: "string" },
+      image: { type: "string" },
+      "server-image": { type: "string" },
+      port: { type: "string", default: "8080" },
+      path: { type: "string", default: "/rpc" },
+      principal: { type: "string", default: DEFAULT_PRINCIPAL },
+      "service-account": { type: "string" },
+      "role-arn": { type: "string" },
+      sts: { type: "string" },
+      egress: { type: "string", multiple: true, default: [] },
+      registry: { type: "string" },
+      "image-volume": { type: "boolean", default: false },
+      collector: { type: "string" },
+      legacy: { type: "boolean", default: false },
+      modern: { type: "boolean", default: false },
+      waypoint: { type: "boolean", default: false },
+      "traffic-extension": { type: "boolean", default: false },
+      out: { type: "string" },
+    },
+  });
+  if (values.help) {
+    context.out(USAGE);
+    return 0;
+  }
+  const { server: serverName, namespace, policy: policyFile, image, ...options } = values;
+  if (serverName === undefined || namespace === undefined || policyFile === undefined || image === undefined) {
+    throw new GuardError(
+      "ERR_USAGE",
+      "--server, --namespace, --policy and --image are required; --help has an example",
+    );
+  }
+  const server = parseServer(serverName, namespace, image, options);
+  const out = realFolder(options.out ?? server.name);
+  checkFolder(out, OVERLAY_MARK);
+
+  const { value: policy } = await readPolicy(policyFile, undefined);
+  const effective = effectivePolicy(server, policy);
+  checkPolicy(await readFilter(), policyFile, effective);
+  if (server.clients === "modern") checkForHeaders(policyFile, policy);
+
+  const istio = relativePath(out, realFolder(projectPath("deploy", "istio")));
+  const files = buildOverlay(server, policy, istio);
+  writeFolder(out, files);
+
+  const shown = path.relative("", out) || ".";
+  for (const name of files.keys()) context.out(path.join(shown, name));
+  for (const note of notesFor(server, policy)) context.warn(`note: ${note}`);
+  context.out("");
+  context.out(`kubectl kustomize ${shown} | mcp-guard check -`);
+  return 0;
+};
+
+type Options = {
+  "server-image"?: string | undefined;
+  port: string;
+  path: string;
+  principal: string;
+  "service-account"?: string | undefined;
+  "role-arn"?: string | undefined;
+  sts?: string | undefined;
+  egress: string[];
+  registry?: string | undefined;
+  "image-volume": boolean;
+  collector?: string | undefined;
+  legacy: boolean;
+  modern: boolean;
+  waypoint: boolean;
+  "traffic-extension": boolean;
+};
+
+function parseServer(serverName: string, namespace: string, image: string, options: Options): GuardedServer {
+  const given = <T>(value: string | undefined, parse: (value: string) => T): T | undefined =>
+    value === undefined ? undefined : parse(value);
+  if (options.legacy && options.modern) {
+    throw new GuardError("ERR_USAGE", "--legacy and --modern are about the same clients: use one of them, or neither");
+  }
+  if (options.registry !== undefined && options["image-volume"]) {
+    throw new GuardError("ERR_USAGE", "--registry and --image-volume both say who pulls the guard: use one of them");
+  }
+  if (options.waypoint && options["image-volume"]) {
+    throw new GuardError("ERR_USAGE", "--image-volume is for sidecars: a waypoint has no such volume, use --registry");
+  }
+  const name = parseServerName(serverName);
+  const guardImage = parsePinnedImage("image", image);
+  const sts = given(options.sts, (value) => parseExternalHost("sts", value));
+  if (sts !== undefined && sts.cidrs.length > 1) {
+    throw wrongOption("sts", options.sts ?? "", "expected one address range");
+  }
+  const egress = options.egress.map((value) => parseExternalHost("egress", value));
+  for (const [index, { host }] of egress.entries()) {
+    const isTwice = egress.findIndex((other) => other.host === host) !== index || host === sts?.host;
+    if (isTwice) throw wrongOption("egress", host, "this host is named twice");
+  }
+  return {
+    name,
+    namespace: parseLabel("namespace", namespace),
+    serviceAccount: parseLabel("service-account", options["service-account"] ?? `${name}-sa`),
+    serverImage: given(options["server-image"], (value) => parsePinnedImage("server-image", value)),
+    guardImage,
+    port: parsePort("port", options.port),
+    path: parseEndpoint(options.path),
+    principal: parsePrincipal(options.principal),
+    egress,
+    pull: options["image-volume"] ? "volume" : given(options.registry, (range) => pullFrom(range, guardImage)),
+    roleArn: given(options["role-arn"], parseRoleArn),
+    sts,
+    collector: given(options.collector, parseCollector),
+    clients: options.legacy ? "legacy" : options.modern ? "modern" : "default",
+    isWaypoint: options.waypoint,
+    isTrafficExtension: options["traffic-extension"],
+  };
+}
+
+/** The registry's port stands in the image's name. */
+function pullFrom(range: string, image: string): { cidr: string; port: number } {
+  const port = /^[^/]*:(\d+)\//.exec(image)?.[1];
+  return { cidr: parseRange("registry", range), port: port === undefined ? HTTPS : parsePort("image", port) };
+}
+
+/** The filter has the last word about a policy: what it refuses would answer every request with an error. */
+function checkPolicy(module: Uint8Array, file: string, policy: object): void {
+  const refusal = new Filter(module).refusal(JSON.stringify(policy));
+  if (refusal === undefined) return;
+  throw new GuardError("ERR_POLICY", `--policy ${file}: the filter refuses it: ${refusal.place}: ${refusal.words}`);
+}
+
+/** Names that a rule about headers cannot say: Istio takes a star at an end for a pattern, and wants one name at least. */
+function checkForHeaders(file: string, policy: object): void {
+  const { tool_allowlist: tools = [] } = policy as { tool_allowlist?: readonly string[] };
+  const pattern = tools.find((tool) => tool.startsWith("*") || tool.endsWith("*"));
+  if (tools.length > 0 && pattern === undefined) return;
+  const why =
+    pattern === undefined ? "its tool_allowlist is empty" : `a rule about headers takes "${pattern}" for a pattern`;
+  throw new GuardError(
+    "ERR_POLICY",
+    `--policy ${file}: with --modern the list is compared with Mcp-Name too, and ${why}`,
+  );
+}
+
+/** What is not wrong, but maybe not meant. */
+function notesFor(server: GuardedServer, policy: object): string[] {
+  const { identity } = policy as {
+    identity?: { require_human?: boolean; header?: { trusted_gateways: readonly string[] } };
+  };
+  const notes: string[] = [];
+  if (identity?.require_human !== true) {
+    notes.push("the policy has no identity.require_human: calls need no human's name, and cannot be traced to one");
+  }
+  const gateways = identity?.header?.trusted_gateways;
+  if (gateways !== undefined && !gateways.includes(`spiffe://${server.principal}`)) {
+    notes.push(`identity.header.trusted_gateways does not name the caller, spiffe://${server.principal}`);
+  }
+  if (server.pull === undefined) {
+    notes.push(
+      "neither --registry nor --image-volume: nothing opens the way to the guard's image; without it requests get 403",
+    );
+  }
+  if (server.serverImage === undefined) {
+    notes.push("no --server-image: the Deployment names an image that there is not");
+  }
+  if (server.roleArn !== undefined && server.sts === undefined) {
+    notes.push("--role-arn without --sts: nothing opens the way to the role's credentials");
+  }
+  return notes;
+}
+
+/** As kustomize wants it: relative, and with slashes. */
+function relativePath(from: string, to: string): string {
+  return path.relative(from, to).split(path.sep).join("/");
+}

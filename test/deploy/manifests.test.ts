@@ -1,0 +1,389 @@
+// deploy/istio and examples/standard. Goal: the standard's objects are there under their names, its draft as the standard writes it, every policy is one
+// that the filter takes, and a value that is declared opens exactly itself. Method: the files against the standard's text and against each other;
+// Istio's own validation is in test/mesh.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { Vm } from "../../src/host/index.ts";
+import { policyPlace } from "../../src/policy/policy-place.ts";
+import { projectPath } from "../../src/project.ts";
+import { schemaComplaints } from "../config/schema.ts";
+import { type Manifest, manifestFiles, readManifests, theOne } from "./manifest-files.ts";
+
+const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+
+/** The WasmPlugin of the security standard, word for word. */
+const STANDARD = `apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata:
+  name: mcp-tool-guard
+  namespace: ai-agents
+spec:
+  selector:
+    matchLabels:
+      app: github-mcp-server
+  url: oci://internal-registry.io/mcp-guard-filter:v1
+  pluginConfig:
+    tool_allowlist:
+    - search_code
+    - get_pull_request
+`;
+
+const PINNED = /^oci:\/\/internal-registry\.io\/mcp-guard-filter@sha256:[0-9a-f]{64}$/;
+const BASE = manifestFiles("deploy", "istio", "base").flatMap(readManifests);
+const RENDERED = manifestFiles("deploy", "istio", "rendered");
+const withoutComments = (yaml: string): string => yaml.replaceAll(/^ *#.*\n|^\n/gm, "");
+const rendered = (name: string): Manifest[] => readManifests(`deploy/istio/rendered/${name}.yaml`);
+const overlays = RENDERED.filter((file) => !/\/(admission|gateway)\.yaml$/.test(file));
+
+test("the standard's resource is there, and only comments came in addition", () => {
+  const text = readFileSync(projectPath("examples", "standard", "mcp-tool-guard.yaml"), "utf8");
+  expect(withoutComments(text)).toBe(STANDARD);
+  expect(text).toMatch(/^ *#/m);
+});
+
+test.each([["deploy/istio/base"], ["examples/standard"]])(
+  "%s has the standard's objects under their names",
+  (folder) => {
+    const names = manifestFiles(...folder.split("/"))
+      .flatMap(readManifests)
+      .map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "WasmPlugin ai-agents/mcp-tool-guard",
+        "AuthorizationPolicy ai-agents/mcp-access-policy",
+        "ServiceAccount ai-agents/github-mcp-sa",
+        "Deployment ai-agents/github-mcp-server",
+        "ServiceEntry ai-agents/external-api-allowlist",
+        "Sidecar ai-agents/mcp-egress-lockdown",
+      ]),
+    );
+  },
+);
+
+/** Every guard of the tree, with the file it stands in. */
+const guards = [...manifestFiles("deploy", "istio", "base"), ...RENDERED, ...manifestFiles("examples", "standard")]
+  .flatMap((file) => readManifests(file).map((manifest) => ({ file, manifest })))
+  .flatMap(({ file, manifest }) => {
+    const place = policyPlace(manifest.kind);
+    return place === undefined ? [] : [{ file, manifest, policy: memberOf(manifest, place) }];
+  });
+
+describe.each(guards.map((guard) => [guard.file, guard] as const))("the guard of %s", (file, { manifest, policy }) => {
+  test("has a policy that the schema and the filter take", () => {
+    expect(policy).toMatchObject({ tool_allowlist: ["search_code", "get_pull_request"] });
+    expect(schemaComplaints(policy)).toEqual([]);
+    expect(Vm.load(MODULE).startPlugin(JSON.stringify(policy)).accepted).toBe(true);
+  });
+
+  test("fails closed, by what it says or by what Istio does then", () => {
+    const wasm = (manifest.spec.wasm ?? manifest.spec) as Record<string, unknown>;
+    expect(wasm.failStrategy).toBe(file.startsWith("examples/") ? undefined : "FAIL_RELOAD");
+  });
+});
+
+test("each overlay has one guard, and so has the base", () => {
+  expect(overlays.length).toBeGreaterThan(5);
+  for (const file of ["deploy/istio/base/guard.yaml", ...overlays]) {
+    expect(guards.filter((guard) => guard.file === file).length, file).toBe(1);
+  }
+});
+
+test("the base's guard leaves nothing open", () => {
+  expect(theOne(BASE, "WasmPlugin").spec).toMatchObject({
+    url: expect.stringMatching(PINNED),
+    failStrategy: "FAIL_RELOAD",
+    match: [{ mode: "SERVER" }],
+    phase: "STATS",
+    priority: 0,
+    pluginName: "mcp-guard",
+    pluginConfig: {
+      identity: {
+        header: { name: "User-Identity", trusted_gateways: ["spiffe://cluster.local/ns/gateway/sa/ai-gateway"] },
+        require_human: true,
+      },
+    },
+  });
+});
+
+test("the TrafficExtension is the WasmPlugin in its form", () => {
+  const { wasm, ...around } = theOne(rendered("traffic-extension"), "TrafficExtension").spec;
+  expect({ ...around, ...(wasm as object) }).toEqual(theOne(BASE, "WasmPlugin").spec);
+});
+
+test("the waypoint's guard is the WasmPlugin at another place", () => {
+  const { selector: _, ...sidecar } = theOne(BASE, "WasmPlugin").spec;
+  const { targetRefs, ...waypoint } = theOne(rendered("waypoint"), "WasmPlugin").spec;
+  expect(waypoint).toEqual(sidecar);
+  expect(targetRefs).toEqual([{ group: "", kind: "Service", name: "github-mcp-server" }]);
+});
+
+describe("the mended draft", () => {
+  test("refuses plain text, and what no policy allows", () => {
+    const peer = theOne(BASE, "PeerAuthentication");
+    expect(peer).toMatchObject({ metadata: { name: "default" }, spec: { mtls: { mode: "STRICT" } } });
+    expect(Object.keys(peer.spec)).toEqual(["mtls"]);
+    expect(theOne(BASE, "AuthorizationPolicy", "allow-nothing").spec).toEqual({});
+  });
+
+  test("admits the gateway alone, by port, method and path", () => {
+    expect(theOne(BASE, "AuthorizationPolicy", "mcp-access-policy").spec).toEqual({
+      selector: { matchLabels: { app: "github-mcp-server" } },
+      action: "ALLOW",
+      rules: [
+        {
+          from: [{ source: { principals: ["cluster.local/ns/gateway/sa/ai-gateway"] } }],
+          to: [{ operation: { ports: ["8080"], methods: ["POST"], paths: ["/rpc", "/sse"] } }],
+        },
+      ],
+    });
+  });
+
+  test("runs the server as Pod Security restricted wants it", () => {
+    const { template } = theOne(BASE, "Deployment").spec as { template: { spec: Record<string, unknown> } };
+    expect(template.spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, runAsUser: 10001, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [
+        {
+          image: expect.stringMatching(/@sha256:[0-9a-f]{64}$/),
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            privileged: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+          },
+          resources: { limits: expect.objectContaining({ memory: expect.any(String) }) },
+        },
+      ],
+    });
+  });
+
+  test("selects the same pods in every layer", () => {
+    const labels = { app: "github-mcp-server" };
+    for (const kind of ["WasmPlugin", "Telemetry", "PodDisruptionBudget", "Deployment"]) {
+      expect(theOne(BASE, kind).spec.selector, kind).toEqual({ matchLabels: labels });
+    }
+    expect(theOne(BASE, "Service").spec.selector).toEqual(labels);
+    expect(theOne(BASE, "Sidecar").spec.workloadSelector).toEqual({ labels });
+    for (const policy of BASE.filter(({ kind }) => kind === "NetworkPolicy")) {
+      expect(policy.spec.podSelector).toEqual(policy.metadata.name === "default-deny" ? {} : { matchLabels: labels });
+    }
+  });
+
+  test("lets out what is declared, in this namespace alone", () => {
+    expect(theOne(BASE, "ServiceEntry").spec).toMatchObject({ exportTo: ["."], hosts: ["api.github.com"] });
+    expect(theOne(BASE, "Sidecar").spec).toMatchObject({
+      outboundTrafficPolicy: { mode: "REGISTRY_ONLY" },
+      egress: [{ hosts: ["istio-system/*", "./api.github.com"] }],
+    });
+  });
+
+  test("opens no NetworkPolicy to everywhere", () => {
+    for (const file of ["deploy/istio/base/egress.yaml", ...overlays]) {
+      for (const policy of readManifests(file).filter(({ kind }) => kind === "NetworkPolicy")) {
+        for (const [direction, peers] of [
+          ["egress", "to"],
+          ["ingress", "from"],
+        ] as const) {
+          const rules = (policy.spec[direction] ?? []) as Record<string, unknown[] | undefined>[];
+          for (const rule of rules) expect(rule[peers]?.length, `${file} ${policy.metadata.name}`).toBeGreaterThan(0);
+        }
+        expect(JSON.stringify(policy.spec)).not.toMatch(/"cidr":"[^"]*\/0"/);
+      }
+    }
+  });
+});
+
+describe("what an overlay declares opens itself and nothing else", () => {
+  const keyOf = ({ kind, metadata }: Manifest): string => `${kind} ${metadata.name}`;
+
+  /** The objects that are in one list and not, or not so, in the other. */
+  function difference(one: readonly Manifest[], other: readonly Manifest[]): string[] {
+    const known = new Map(other.map((manifest) => [keyOf(manifest), JSON.stringify(manifest)]));
+    return one.filter((manifest) => known.get(keyOf(manifest)) !== JSON.stringify(manifest)).map(keyOf);
+  }
+
+  test.each<[string, string[]]>([
+    ["sidecar", ["NetworkPolicy mcp-registry"]],
+    ["traffic-extension", ["TrafficExtension mcp-tool-guard", "NetworkPolicy mcp-registry"]],
+    ["image-volume", ["Deployment github-mcp-server", "WasmPlugin mcp-tool-guard"]],
+    ["legacy", ["NetworkPolicy mcp-registry", "AuthorizationPolicy mcp-access-policy"]],
+    [
+      "modern",
+      ["NetworkPolicy mcp-registry", "AuthorizationPolicy mcp-access-policy", "AuthorizationPolicy mcp-tool-headers"],
+    ],
+    [
+      "audit",
+      [
+        "WasmPlugin mcp-tool-guard",
+        "ServiceEntry aws-sts",
+        "Sidecar mcp-egress-lockdown",
+        "NetworkPolicy mcp-collector",
+        "NetworkPolicy mcp-registry",
+        "NetworkPolicy mcp-sts",
+      ],
+    ],
+    [
+      "waypoint",
+      [
+        "Namespace ai-agents",
+        "WasmPlugin mcp-tool-guard",
+        "Gateway mcp-waypoint",
+        "NetworkPolicy mcp-ingress",
+        "NetworkPolicy mcp-platform",
+        "NetworkPolicy mcp-registry",
+        "NetworkPolicy mcp-waypoint",
+        "AuthorizationPolicy mcp-access-policy",
+        "AuthorizationPolicy mcp-waypoint-only",
+        "Telemetry mcp-audit",
+      ],
+    ],
+  ])("%s", (name, changed) => {
+    // Kustomize writes lists and members in an order of its own.
+    const base = rendered("base");
+    expect(difference(rendered(name), base).sort()).toEqual([...changed].sort());
+  });
+
+  test("the collector and STS, in the Sidecar, as a host and as addresses", () => {
+    const manifests = rendered("audit");
+    expect(theOne(manifests, "Sidecar").spec.egress).toEqual([
+      {
+        hosts: [
+          "istio-system/*",
+          "./api.github.com",
+          "./sts.eu-west-1.amazonaws.com",
+          "observability/otel-collector.observability.svc.cluster.local",
+        ],
+      },
+    ]);
+    expect(theOne(manifests, "ServiceEntry", "aws-sts").spec).toMatchObject({
+      hosts: ["sts.eu-west-1.amazonaws.com"],
+      exportTo: ["."],
+    });
+    expect(theOne(manifests, "NetworkPolicy", "mcp-sts").spec.egress).toEqual([
+      { to: [{ ipBlock: { cidr: "10.0.0.20/32" } }], ports: [{ protocol: "TCP", port: 443 }] },
+    ]);
+    expect(theOne(manifests, "NetworkPolicy", "mcp-collector").spec.egress).toEqual([
+      {
+        to: [
+          {
+            namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "observability" } },
+            podSelector: { matchLabels: { app: "otel-collector" } },
+          },
+        ],
+        ports: [{ protocol: "TCP", port: 4318 }],
+      },
+    ]);
+    expect(theOne(manifests, "WasmPlugin").spec.pluginConfig).toMatchObject({
+      audit: {
+        otlp: {
+          cluster: "outbound|4318||otel-collector.observability.svc.cluster.local",
+          authority: "otel-collector.observability.svc.cluster.local:4318",
+        },
+      },
+    });
+  });
+
+  test("the registry: addresses alone, and none with an image volume", () => {
+    expect(theOne(rendered("sidecar"), "NetworkPolicy", "mcp-registry").spec).toMatchObject({
+      podSelector: { matchLabels: { app: "github-mcp-server" } },
+      egress: [{ to: [{ ipBlock: { cidr: "10.0.0.10/32" } }], ports: [{ protocol: "TCP", port: 443 }] }],
+    });
+    const volume = rendered("image-volume");
+    expect(volume.some(({ metadata }) => metadata.name === "mcp-registry")).toBe(false);
+    const { template } = theOne(volume, "Deployment").spec as {
+      template: { metadata: { annotations: Record<string, string> } };
+    };
+    const { annotations } = template.metadata;
+    expect(JSON.parse(annotations["sidecar.istio.io/userVolume"] ?? "")).toEqual({
+      "mcp-guard": {
+        image: {
+          reference: `internal-registry.io/mcp-guard-filter@sha256:${"0".repeat(64)}`,
+          pullPolicy: "IfNotPresent",
+        },
+      },
+    });
+    const mount = JSON.parse(annotations["sidecar.istio.io/userVolumeMount"] ?? "") as {
+      "mcp-guard": { mountPath: string };
+    };
+    expect(theOne(volume, "WasmPlugin").spec.url).toBe(`file://${mount["mcp-guard"].mountPath}/plugin.wasm`);
+  });
+});
+
+describe("clients", () => {
+  const operations = (name: string): unknown => {
+    const [rule] = theOne(rendered(name), "AuthorizationPolicy", "mcp-access-policy").spec.rules as { to: unknown }[];
+    return rule?.to;
+  };
+
+  test("of older revisions open streams and end sessions", () => {
+    expect(operations("legacy")).toEqual([
+      { operation: { ports: ["8080"], methods: ["POST"], paths: ["/rpc", "/sse"] } },
+      { operation: { ports: ["8080"], methods: ["GET", "DELETE"], paths: ["/rpc"] } },
+      { operation: { ports: ["8080"], methods: ["GET"], paths: ["/sse"] } },
+      { operation: { ports: ["8080"], methods: ["POST"], paths: ["/messages"] } },
+    ]);
+  });
+
+  test("of the modern one post, and their headers are looked at with the guard's list", () => {
+    expect(operations("modern")).toEqual([{ operation: { ports: ["8080"], methods: ["POST"], paths: ["/rpc"] } }]);
+    expect(theOne(rendered("modern"), "AuthorizationPolicy", "mcp-tool-headers").spec).toEqual({
+      selector: { matchLabels: { app: "github-mcp-server" } },
+      action: "DENY",
+      rules: [
+        {
+          to: [{ operation: { ports: ["8080"], methods: ["POST"] } }],
+          when: [{ key: "request.headers[mcp-method]", notValues: ["*"] }],
+        },
+        {
+          to: [{ operation: { ports: ["8080"], methods: ["POST"] } }],
+          when: [
+            { key: "request.headers[mcp-method]", values: ["tools/call"] },
+            { key: "request.headers[mcp-name]", notValues: ["search_code", "get_pull_request"] },
+          ],
+        },
+      ],
+    });
+  });
+});
+
+test("behind a waypoint the workload speaks to the waypoint alone", () => {
+  const manifests = rendered("waypoint");
+  expect(theOne(manifests, "AuthorizationPolicy", "mcp-waypoint-only").spec).toEqual({
+    selector: { matchLabels: { app: "github-mcp-server" } },
+    action: "ALLOW",
+    rules: [{ from: [{ source: { serviceAccounts: ["mcp-waypoint"] } }] }],
+  });
+  expect(theOne(manifests, "Gateway")).toMatchObject({
+    metadata: { name: "mcp-waypoint" },
+    spec: { gatewayClassName: "istio-waypoint" },
+  });
+  expect(theOne(manifests, "Namespace").metadata.labels).toMatchObject({
+    "istio.io/dataplane-mode": "ambient",
+    "istio.io/use-waypoint": "mcp-waypoint",
+    "mcp-guard/guarded": "waypoint",
+  });
+  expect(manifests.some(({ kind }) => kind === "Sidecar")).toBe(false);
+});
+
+test("the mesh writes the audit line in the format of the page", () => {
+  const text = readFileSync(projectPath("deploy", "istio", "mesh", "helm-values.yaml"), "utf8");
+  const { meshConfig } = parse(text) as {
+    meshConfig: {
+      outboundTrafficPolicy: unknown;
+      extensionProviders: { name: string; envoyFileAccessLog: { path: string; logFormat: { text: string } } }[];
+    };
+  };
+  expect(meshConfig.outboundTrafficPolicy).toEqual({ mode: "REGISTRY_ONLY" });
+  const page = readFileSync(projectPath("docs", "audit.md"), "utf8");
+  const [provider] = meshConfig.extensionProviders;
+  expect(page).toContain(JSON.stringify(provider?.envoyFileAccessLog.logFormat.text));
+  expect(theOne(BASE, "Telemetry").spec.accessLogging).toEqual([
+    { match: { mode: "SERVER" }, providers: [{ name: provider?.name }] },
+  ]);
+});
+
+function memberOf(value: unknown, place: readonly string[]): unknown {
+  return place.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], value);
+}
