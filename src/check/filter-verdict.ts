@@ -1,27 +1,24 @@
-// What the filter itself says of a policy: the compiled module in the Node host, as a proxy would start it.
-import { Vm } from "../host/index.ts";
-
-const REFUSED = "mcp-guard: configuration refused: ";
+// What the filter itself says of a policy.
+import { Filter } from "../policy/filter.ts";
 
 /** Tells why the filter would refuse a policy; undefined when it would take it. */
 export type Judge = (policy: unknown) => string | undefined;
 
 /**
- * A judge with the module of `build/plugin.wasm`. Each policy gets a VM of its own, so that none can spoil the next; equal ones are judged once.
- * @param module its bytes.
+ * A judge that asks the filter once about each policy.
+ * @param module the bytes of `build/plugin.wasm`.
  */
 export function filterJudge(module: Uint8Array): Judge {
+  const filter = new Filter(module);
   const known = new Map<string, string | undefined>();
   return (policy) => {
     const text = policy === undefined ? "" : JSON.stringify(policy);
-    if (!known.has(text)) known.set(text, verdict(module, text));
+    if (!known.has(text)) known.set(text, verdict(filter, text));
     return known.get(text);
   };
 }
 
-function verdict(module: Uint8Array, text: string): string | undefined {
-  const vm = Vm.load(module);
-  if (vm.startPlugin(text).accepted) return undefined;
-  const line = vm.logs.map(({ message }) => message).find((message) => message.startsWith(REFUSED));
-  return line?.slice(REFUSED.length) ?? "the filter refuses the policy without a word";
+function verdict(filter: Filter, text: string): string | undefined {
+  const refusal = filter.refusal(text);
+  return refusal === undefined ? undefined : `${refusal.place}: ${refusal.words}`;
 }

@@ -1,7 +1,7 @@
 // Everything that there is to say about the policies of a file.
 
+import { Filter, type FilterRefusal } from "../policy/filter.ts";
 import { argumentRuleFindings } from "./argument-rules.ts";
-import { Filter, type FilterRefusal } from "./ask-filter.ts";
 import { effectFindings } from "./effects.ts";
 import { endpointFindings } from "./endpoints.ts";
 import { type Finding, inOrder, memberText, type Path, type Position, type Severity, type Told } from "./finding.ts";

@@ -1,5 +1,5 @@
 // Roots inside each other, roots that nothing reaches, roots that allow more than was meant: `resource_roots`, and the roots of argument rules.
-import type { Filter } from "./ask-filter.ts";
+import type { Filter } from "../policy/filter.ts";
 import type { Told } from "./finding.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";

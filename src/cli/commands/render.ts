@@ -18,7 +18,7 @@ import {
 import { checkFolder, realFolder, writeFolder } from "../../deploy/output-folder.ts";
 import { buildOverlay, effectivePolicy, OVERLAY_MARK } from "../../deploy/overlay.ts";
 import { GuardError } from "../../error.ts";
-import { Filter } from "../../lint/ask-filter.ts";
+import { Filter } from "../../policy/filter.ts";
 import { projectPath } from "../../project.ts";
 import { readFilter } from "../built-filter.ts";
 import type { Command } from "../command.ts";
