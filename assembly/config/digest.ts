@@ -38,6 +38,7 @@ export function policyDigest(policy: Policy): u64 {
   let room: u32 = 2048 + namesRoom(policy.tools) + namesRoom(policy.methods) + namesRoom(policy.prompts);
   room += namesRoom(policy.resourceRoots) + namesRoom(policy.allowedOrigins) + namesRoom(policy.allowedHosts);
   room += namesRoom(policy.responseSchemes) + namesRoom(policy.responseHosts);
+  room += namesRoom(policy.approvalTools) + namesRoom(policy.approvalExempt);
   let rule = policy.argumentRules;
   while (rule !== null) {
     room += 128 + namesRoom(rule.values) + (rule.toolBytes + pointerBytes(rule)) * 6;
@@ -94,7 +95,7 @@ function writePolicy(writer: Writer, policy: Policy): void {
   // Absent means any host, which no list says.
   if (policy.allowedHosts !== null) writeList(writer, "allowed_hosts", policy.allowedHosts);
   writeList(writer, "allowed_origins", policy.allowedOrigins);
-  if (policy.approvalOff) writeLiteral(writer, '"approval":{"mode":"off"},');
+  writeApproval(writer, policy);
   writeRules(writer, policy);
   writeAudit(writer, policy);
   writeWord(writer, "direction", policy.direction == Direction.Both ? "both" : "inbound");
@@ -156,6 +157,19 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeWord(writer, "uri_traversal", policy.traversal == Traversal.Segment ? "segment" : "literal");
   writer.length--; // The comma behind the last member.
   writeByte(writer, 0x7d);
+}
+
+/** Absent when nothing is decided about it. */
+function writeApproval(writer: Writer, policy: Policy): void {
+  const tools = policy.approvalTools;
+  const exempt = policy.approvalExempt;
+  if (!policy.approvalOff && tools === null && exempt === null) return;
+  writeLiteral(writer, '"approval":{');
+  if (exempt !== null) writeList(writer, "exempt", exempt);
+  if (policy.approvalOff) writeWord(writer, "mode", "off");
+  if (tools !== null) writeList(writer, "tools", tools);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
 }
 
 function writeAudit(writer: Writer, policy: Policy): void {

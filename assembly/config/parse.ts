@@ -47,7 +47,7 @@ import {
 } from "../limits";
 import { Method, methodOf } from "../mcp/method";
 import { Literal } from "../memory/bytes";
-import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
+import { allocateNameSet, firstName, hasName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { readAudit } from "./audit";
@@ -69,6 +69,7 @@ import { readArgumentRules } from "./rules";
 import { readUnguarded } from "./unguarded";
 import { Member, nextMember, number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
+const TOOL_NAME: Literal = "a tool name of 1 to 256 bytes";
 const KNOWN =
   "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
 const KNOWN_LIMITS =
@@ -316,7 +317,7 @@ function readMemberWord(source: JsonReader, name: Literal, words: Literal): i32 
 
 function readTools(source: JsonReader, policy: Policy): bool {
   const before = enterMember("tool_allowlist");
-  const tools = readNames(source, NAME_BYTES_MAX, "a tool name of 1 to 256 bytes");
+  const tools = readNames(source, NAME_BYTES_MAX, TOOL_NAME);
   policy.tools = tools;
   if (tools === null) return false;
   leavePath(before);
@@ -403,17 +404,41 @@ function readRequestBody(source: JsonReader, policy: Policy): bool {
 
 function readApproval(source: JsonReader, policy: Policy): bool {
   const before = enterMember("approval");
-  if (!readStart(source, Token.ObjectStart, "an object with mode")) return false;
+  if (!readStart(source, Token.ObjectStart, "an object with mode, tools and exempt")) return false;
   const place = placeAtHand();
   while (true) {
-    const index = nextMember(source, "mode", place);
+    const index = nextMember(source, "mode tools exempt", place);
     if (index == Member.End) break;
-    if (index == Member.Bad || readWord(source, "off") < 0) return false;
-    policy.approvalOff = true;
+    if (index == Member.Bad || !readApprovalMember(source, policy, index)) return false;
   }
-  if (!policy.approvalOff) return told("found no mode, expected off");
+  const tools = policy.approvalTools;
+  const exempt = policy.approvalExempt;
+  if (!policy.approvalOff && tools === null && exempt === null) {
+    return told("found no member, expected mode, tools or exempt");
+  }
+  if (tools !== null && exempt !== null && haveOneName(tools, exempt)) {
+    return told("found one name in tools and in exempt, expected it in one of them");
+  }
   leavePath(before);
   return true;
+}
+
+function readApprovalMember(source: JsonReader, policy: Policy, index: i32): bool {
+  if (index == 0) {
+    policy.approvalOff = true;
+    return readWord(source, "off") >= 0;
+  }
+  const names = readNames(source, NAME_BYTES_MAX, TOOL_NAME);
+  if (index == 1) policy.approvalTools = names;
+  else policy.approvalExempt = names;
+  return names !== null;
+}
+
+function haveOneName(some: NameSet, others: NameSet): bool {
+  for (let name = firstName(some); name != 0; name = nextName(some, name)) {
+    if (hasName(others, name, nameBytes(name))) return true;
+  }
+  return false;
 }
 
 function readMetrics(source: JsonReader, policy: Policy): bool {

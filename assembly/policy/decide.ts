@@ -4,8 +4,9 @@
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
 import { isModern, Kind, Message, Shape } from "../mcp/message";
 import { isLegacyRequest, Method, methodOf } from "../mcp/method";
-import { equalBytes, equalsLiteral, startsWithLiteral } from "../memory/bytes";
+import { equalBytes, equalsLiteral } from "../memory/bytes";
 import { Findings } from "./findings";
+import { isFlagged } from "./flagged";
 import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 import { Reason } from "./reason";
@@ -61,21 +62,12 @@ function decideMessage(policy: Policy, message: Message, findings: Findings): Re
   }
 }
 
-/** Whether a tool's name says that a human must approve the call (the standard's prefixes). */
-export function isFlagged(name: usize, bytes: u32): bool {
-  return (
-    startsWithLiteral(name, bytes, "delete") ||
-    startsWithLiteral(name, bytes, "update") ||
-    startsWithLiteral(name, bytes, "execute")
-  );
-}
-
 function decideTool(policy: Policy, message: Message, findings: Findings): Reason {
   if (message.nameKind != Kind.Good || message.argumentsKind == Kind.Bad) return Reason.ParamsInvalid;
   // A longer name cannot be listed; only NAME_BYTES_MAX bytes of it are here.
   if (message.nameBytes > NAME_BYTES_MAX) return Reason.ToolNotListed;
   if (!isListed(policy.tools, message.nameAt, message.nameBytes)) return Reason.ToolNotListed;
-  if (isFlagged(message.nameAt, message.nameBytes) && !policy.approvalOff) return Reason.ApprovalNotConfigured;
+  if (!policy.approvalOff && isFlagged(policy, message.nameAt, message.nameBytes)) return Reason.ApprovalNotConfigured;
   return (findings.walk.broken & ruleBits(policy, message)) != 0 ? Reason.ArgumentNotAllowed : Reason.None;
 }
 

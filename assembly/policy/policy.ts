@@ -104,6 +104,9 @@ export class Policy {
   direction: Direction;
   /** `approval: {mode: off}`: flagged tools pass without a human's approval. */
   approvalOff: bool;
+  /** `approval.tools`: flagged whatever their names are; `approval.exempt`: not flagged. Null when the member is absent. */
+  approvalTools: NameSet | null;
+  approvalExempt: NameSet | null;
   /** `sampling: allow`. */
   samplingAllowed: bool;
   /** Not `elicitation: deny`, not `roots: deny`. */
@@ -180,6 +183,8 @@ export function freePolicy(policy: Policy): void {
   freeNames(policy.allowedHosts);
   freeNames(policy.responseSchemes);
   freeNames(policy.responseHosts);
+  freeNames(policy.approvalTools);
+  freeNames(policy.approvalExempt);
   const identity = policy.identity;
   if (identity !== null) freeIdentity(identity);
   const collector = policy.collector;

@@ -6,7 +6,7 @@ import { actOn } from "../host/context";
 import { NAME_BYTES_MAX } from "../limits";
 import { Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
-import { isFlagged } from "../policy/decide";
+import { isFlagged } from "../policy/flagged";
 import { AuditRequired, Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { exportMessage, exportRequest } from "./audit-line";
@@ -24,7 +24,7 @@ export function mustWait(policy: Policy, message: Message): bool {
   if (policy.auditRequired == AuditRequired.All) return true;
   if (policy.auditRequired == AuditRequired.None) return false;
   if (!equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) return false;
-  return isFlagged(message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+  return isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
 }
 
 /** Has the request wait, or refuses it when it cannot; either way it is held. What is known of it has been noted. */

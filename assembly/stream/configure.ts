@@ -22,7 +22,7 @@ import {
   writeLiteral,
   writeNumber,
 } from "../memory/writer";
-import { isFlagged } from "../policy/decide";
+import { isFlagged } from "../policy/flagged";
 import { firstName, nameBytes, nextName } from "../policy/name-set";
 import { Mode, Policy } from "../policy/policy";
 import { initReasons } from "../policy/reason";
@@ -102,11 +102,11 @@ function announce(policy: Policy, digest: u64): void {
   log(policy.mode == Mode.Monitor ? LogLevel.Warn : LogLevel.Info, line);
   if (policy.approvalOff) return;
   for (let name = firstName(tools); name != 0; name = nextName(tools, name)) {
-    if (!isFlagged(name, nameBytes(name))) continue;
+    if (!isFlagged(policy, name, nameBytes(name))) continue;
     startLine();
     writeLiteral(line, 'the tool "');
     writeEscaped(line, name, nameBytes(name), nameBytes(name));
-    writeLiteral(line, '" is listed, but its name says that a human must approve it, and approval is not configured: ');
+    writeLiteral(line, '" is listed, but a human must approve its calls, and approval is not configured: ');
     writeLiteral(line, "its calls are refused");
     log(LogLevel.Warn, line);
   }

@@ -1,5 +1,6 @@
 // From a trail to a policy: what would have let the traffic through that was seen. The names in it are the clients', attackers
 // included; nothing of it is right before a human has read it.
+import { isFlagged } from "../policy/flagged.ts";
 import { methodTable, openedBy } from "../policy/method-table.ts";
 import { type AuditRecord, isCut } from "./record.ts";
 import { mergeRoots, rootOf } from "./resource-root.ts";
@@ -184,7 +185,6 @@ export class Suggestion {
    */
   render(notes: readonly string[] = []): string[] {
     const tools = this.tools.sorted();
-    const flagged = flaggedOf(tools.map(({ name }) => name));
     const roots = mergeRoots(this.roots.sorted());
     const period = this.records === 0 ? "" : `, ${visible(this.firstTime)} to ${visible(this.lastTime)}`;
     return [
@@ -192,7 +192,7 @@ export class Suggestion {
       "# It lets through what was seen, and whoever could send requests had a say in that. Read each line before you use it.",
       "# What records do not have is missing: argument_rules, allowed_origins, limits and other members of the policy in force.",
       ...listLines("tool_allowlist", tools, (name) =>
-        flagged.has(name) ? "needs approval: refused while the policy has no member approval" : "",
+        isFlagged(name) ? "needs approval: refused while the policy has no member approval" : "",
       ),
       ...(this.prompts.sorted().length > 0 ? listLines("prompt_allowlist", this.prompts.sorted()) : []),
       ...(roots.length > 0 ? listLines("resource_roots", roots.slice(0, ROOTS_MAX)) : []),
@@ -278,15 +278,6 @@ function opening(reason: string): string {
   if (OPENED_BY_LISTS.has(reason)) return `opened by ${member} in general, not here`;
   const lacking = Object.hasOwn(NOT_IN_RECORDS, member) ? NOT_IN_RECORDS[member] : undefined;
   return lacking === undefined ? `opened by ${member}` : `opened by ${member}; records do not say ${lacking}`;
-}
-
-/** The tools that the policy's own table would not let pass, although listed. */
-function flaggedOf(tools: readonly string[]): ReadonlySet<string> {
-  const row = methodTable({ tool_allowlist: tools }).find(({ entries }) =>
-    entries.some(({ method }) => method === "tools/call"),
-  );
-  const passing = new Set(row?.listed);
-  return new Set(tools.filter((tool) => !passing.has(tool)));
 }
 
 /** A user is one of an issuer: two issuers may have an `alice` each. */

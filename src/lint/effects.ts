@@ -1,9 +1,8 @@
 // Members that have no effect beside the others of the policy, and bounds that nothing reaches.
 import type { Told } from "./finding.ts";
+import { flaggedTools } from "./flags.ts";
 import { quoted } from "./schema.ts";
 import type { View } from "./view.ts";
-
-const FLAGGED = /^(?:delete|update|execute)/;
 
 /** Schemes whose URIs have no authority, so that no list of hosts can match them (RFC 3986 section 3). */
 const HOSTLESS = new Set([
@@ -68,12 +67,6 @@ function toolFindings(policy: View): Told[] {
   if (tasks.text === "allow" && tools.length === 0) {
     const what = "found tasks: allow without a tool: nothing makes a task";
     told.push({ rule: "tasks-idle", path: tasks.path, what, expected: "a listed tool", mend: "take tasks out" });
-  }
-  const approval = policy.at("approval");
-  if (approval.at("mode").text === "off" && !tools.some(({ text }) => FLAGGED.test(text))) {
-    const what = "found approval: {mode: off} without a flagged tool: there is nothing that it lets pass";
-    const mend = "take it out: it would let the next tool of such a name pass unseen";
-    told.push({ rule: "approval-idle", path: approval.path, what, expected: "a listed tool of such a name", mend });
   }
   return told;
 }
@@ -142,11 +135,7 @@ function requiredFindings(policy: View, required: View): Told[] {
     return told(`found required: ${required.text} in monitor mode, in which no call waits`, "mode: enforce");
   }
   if (required.text !== "approval") return [];
-  const flagged = policy
-    .at("tool_allowlist")
-    .names()
-    .filter(({ text }) => FLAGGED.test(text));
-  if (flagged.length === 0)
+  if (flaggedTools(policy).length === 0)
     return told("found required: approval without a flagged tool", "a listed tool of such a name");
   if (policy.at("approval", "mode").text === "off") return [];
   return told("found required: approval, and the calls of flagged tools are refused", "an approval");

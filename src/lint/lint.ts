@@ -5,6 +5,7 @@ import { argumentRuleFindings } from "./argument-rules.ts";
 import { effectFindings } from "./effects.ts";
 import { endpointFindings } from "./endpoints.ts";
 import { type Finding, inOrder, memberText, type Path, type Position, type Severity, type Told } from "./finding.ts";
+import { flagFindings } from "./flags.ts";
 import { nameFindings } from "./names.ts";
 import { rootFindings } from "./roots.ts";
 import { schemaFindings } from "./schema.ts";
@@ -101,6 +102,7 @@ export class Linter {
     const policy = new View(value);
     return [
       ...nameFindings(policy),
+      ...flagFindings(policy),
       ...rootFindings(policy, this.#filter),
       ...argumentRuleFindings(policy),
       ...endpointFindings(policy),

@@ -8,19 +8,13 @@ import type { Name, View } from "./view.ts";
 const TOOL_NAME = /^[A-Za-z0-9_.-]+$/;
 const TOOL_NAME_LENGTH_MAX = 128;
 
-/** Tools with these prefixes need an approval (docs/policy.md, `approval`). */
-const FLAGGED = /^(?:delete|update|execute)/;
-const FLAGGED_ANY_CASE = /^(?:delete|update|execute)/i;
-
 /** What the tools, prompts and methods are told. */
 export function nameFindings(policy: View): Told[] {
   const tools = policy.at("tool_allowlist").names();
   const prompts = policy.at("prompt_allowlist").names();
-  const isApproved = policy.at("approval").isThere;
   return [
     ...tools.flatMap(characterFindings),
     ...tools.flatMap(toolNameFindings),
-    ...tools.flatMap((name) => flagFindings(name, isApproved)),
     ...prompts.flatMap(characterFindings),
     ...alikeFindings(tools, "tool"),
     ...alikeFindings(prompts, "prompt"),
@@ -74,19 +68,6 @@ function toolNameFindings({ text, path }: Name): Told[] {
     told.push({ rule: "name-characters", path, what, expected, mend });
   }
   return told;
-}
-
-function flagFindings({ text, path }: Name, isApproved: boolean): Told[] {
-  if (FLAGGED.test(text)) {
-    if (isApproved) return [];
-    const what = `found the flagged tool ${quoted(text)} without approval: its calls are refused`;
-    const mend = 'write the decision down as approval: {mode: "off"}, or take the tool out';
-    return [{ rule: "tool-flagged", path, what, expected: "an approval", mend }];
-  }
-  if (!FLAGGED_ANY_CASE.test(text)) return [];
-  const what = `found ${quoted(text)}, which is not flagged: delete, update and execute are, in small letters`;
-  const expected = "that somebody has decided so";
-  return [{ rule: "tool-unflagged", path, what, expected, mend: "take it out if a human should approve its calls" }];
 }
 
 /** The scripts that have letters which are taken for one another. */

@@ -18,7 +18,7 @@ export const RULES = {
   "name-scripts": "a name with letters of more than one script",
   "name-alike": "two names that look alike",
   "tool-flagged": "a listed tool whose calls are refused for want of an approval",
-  "tool-unflagged": "a listed tool that is not flagged because of a capital letter",
+  "tool-unflagged": "a listed tool that sounds destructive and is not flagged",
 
   // Warnings: roots.
   "root-inside": "a root below another one",
@@ -53,7 +53,7 @@ export const RULES = {
   "response-host-port": "a host with the port that URIs leave out",
   "response-scheme-open": "a scheme that reaches into the client's machine or network, without hosts",
   "tasks-idle": "tasks: allow without a tool",
-  "approval-idle": "approval without a flagged tool",
+  "approval-idle": "a decision about approval that no listed tool needs",
   "redact-pointer": "a pointer that never meets what is redacted",
   "redact-repeated": "a pointer that another one covers",
   "audit-idle": "audit members that no record has",

@@ -3,6 +3,8 @@
 //
 // It mirrors the filter's own decision (assembly/policy/decide.ts), which is what counts.
 
+import { type ApprovalMember, isFlagged } from "./flagged.ts";
+
 /** The members of a pluginConfig that are looked at outside the filter. Everything else in a policy is the filter's to judge. */
 export interface TablePolicy {
   tool_allowlist?: readonly string[];
@@ -16,7 +18,7 @@ export interface TablePolicy {
   request_headers?: string;
   allowed_origins?: readonly string[];
   allowed_hosts?: readonly string[];
-  approval?: { mode?: string };
+  approval?: ApprovalMember;
   unguarded?: readonly { methods?: readonly string[]; path?: string }[];
   identity?: { require_human?: boolean };
 }
@@ -43,9 +45,6 @@ export interface MethodRow {
   /** The members of the policy that would let (more of) these messages pass; empty when none would. */
   openedBy: readonly string[];
 }
-
-/** Tools with these prefixes change things and need a user's approval, or the written decision to do without one. */
-const FLAGGED_PREFIXES = ["delete", "update", "execute"];
 
 /** Requests that MCP 2026-07-28 has no more. */
 export const LEGACY_REQUESTS: readonly string[] = [
@@ -219,7 +218,7 @@ function listRow(entries: readonly MethodEntry[], listed: readonly string[] | un
 
 function toolRow(policy: TablePolicy): MethodRow {
   const tools = policy.tool_allowlist ?? [];
-  const unapproved = policy.approval?.mode === "off" ? [] : tools.filter(isFlagged);
+  const unapproved = policy.approval?.mode === "off" ? [] : tools.filter((tool) => isFlagged(tool, policy.approval));
   const row = listRow(
     methods("tools/call"),
     tools.filter((tool) => !unapproved.includes(tool)),
@@ -246,10 +245,6 @@ function taskRow(policy: TablePolicy): MethodRow {
 function skillsRow(policy: TablePolicy): MethodRow[] {
   if (!policy.method_allowlist?.includes(SKILLS_GET)) return [];
   return [{ ...listRow(methods(SKILLS_GET), policy.resource_roots, "resource_roots") }];
-}
-
-function isFlagged(tool: string): boolean {
-  return FLAGGED_PREFIXES.some((prefix) => tool.startsWith(prefix));
 }
 
 /** A text of the policy as code in a cell of a table. */

@@ -108,6 +108,8 @@ describe("the filter's digest is that of the written format", () => {
         },
       }),
       JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
+      JSON.stringify({ tool_allowlist: ["a"], approval: { tools: ["c", "b"], exempt: ["d"] } }),
+      JSON.stringify({ tool_allowlist: ["a"], approval: { mode: "off", exempt: [] } }),
       JSON.stringify({
         tool_allowlist: ["a"],
         prompt_allowlist: ["b", "a"],

@@ -146,7 +146,7 @@ const STANDARD: ConfigurationRow[] = [
         list_bytes: 1 << 19,
         event_bytes: 1 << 22,
       },
-      approval: { mode: "off" },
+      approval: { mode: "off", tools: ["echo"], exempt: ["delete_it"] },
     }),
   ),
   good("tool_allowlist behind the other members", '{"mode":"monitor","limits":{},"tool_allowlist":["a"]}'),
@@ -1368,15 +1368,58 @@ const LIMITS: ConfigurationRow[] = [
 
 const APPROVAL: ConfigurationRow[] = [
   good("approval off", withMembers({ approval: { mode: "off" } })),
-  bad("an approval without a mode", withMembers({ approval: {} }), "approval: found no mode, expected off"),
-  bad("approval null", withMembers({ approval: null }), "approval: found null, expected an object with mode"),
-  bad("approval false", withMembers({ approval: false }), "approval: found false, expected an object with mode"),
+  good("flagged tools by name", withMembers({ approval: { tools: ["echo"] } })),
+  good("exempt tools", withMembers({ approval: { exempt: ["delete_it"] } })),
+  good("all that can be said about approval", withMembers({ approval: { exempt: ["a"], mode: "off", tools: ["b"] } })),
+  good("empty lists about approval", withMembers({ approval: { exempt: [], tools: [] } })),
+  bad(
+    "an approval without a member",
+    withMembers({ approval: {} }),
+    "approval: found no member, expected mode, tools or exempt",
+  ),
+  bad(
+    "a tool that is flagged and exempt",
+    withMembers({ approval: { exempt: ["a", "b"], tools: ["c", "b"] } }),
+    "approval: found one name in tools and in exempt, expected it in one of them",
+    "it cannot compare two lists",
+  ),
+  ...["tools", "exempt"].flatMap((member) => [
+    bad(
+      `a word for approval.${member}`,
+      withMembers({ approval: { [member]: "a" } }),
+      `approval.${member}: found the string "a", expected a list of strings`,
+    ),
+    bad(
+      `an empty name in approval.${member}`,
+      withMembers({ approval: { [member]: [""] } }),
+      `approval.${member}[0]: found the string "", expected ${TOOL}`,
+    ),
+    bad(
+      `a name twice in approval.${member}`,
+      withMembers({ approval: { [member]: ["a", "a"] } }),
+      `approval.${member}[1]: found the same string a second time, expected distinct strings`,
+    ),
+  ]),
+  bad(
+    "approval null",
+    withMembers({ approval: null }),
+    "approval: found null, expected an object with mode, tools and exempt",
+  ),
+  bad(
+    "approval false",
+    withMembers({ approval: false }),
+    "approval: found false, expected an object with mode, tools and exempt",
+  ),
   bad(
     "approval as a word",
     withMembers({ approval: "off" }),
-    'approval: found the string "off", expected an object with mode',
+    'approval: found the string "off", expected an object with mode, tools and exempt',
   ),
-  bad("approval as a list", withMembers({ approval: ["off"] }), "approval: found a list, expected an object with mode"),
+  bad(
+    "approval as a list",
+    withMembers({ approval: ["off"] }),
+    "approval: found a list, expected an object with mode, tools and exempt",
+  ),
   bad(
     "approval on",
     withMembers({ approval: { mode: "on" } }),
@@ -1395,7 +1438,7 @@ const APPROVAL: ConfigurationRow[] = [
   bad(
     "an unknown member of approval",
     withMembers({ approval: { mode: "off", url: "https://approve" } }),
-    'approval: found the unknown member "url", expected one of mode',
+    'approval: found the unknown member "url", expected one of mode tools exempt',
   ),
 ];
 

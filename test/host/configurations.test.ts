@@ -203,7 +203,7 @@ describe("refused", () => {
       ],
       [withTools('"request_body":"part"'), "request_body: found"],
       [withTools('"direction":"outbound"'), "direction: found"],
-      [withTools('"approval":{}'), "approval: found no mode"],
+      [withTools('"approval":{}'), "approval: found no member"],
       [withTools('"approval":{"mode":"on"}'), "approval.mode: found"],
       [withTools('"approval":"off"'), "approval: found the string"],
       [withTools('"approval":{"mode":"off","x":1}'), 'approval: found the unknown member "x"'],

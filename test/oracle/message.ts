@@ -44,7 +44,11 @@ export interface MessagePolicy {
   readonly tasks?: "deny" | "allow";
   readonly uri_traversal?: UriTraversal;
   readonly argument_rules?: readonly ArgumentRule[];
-  readonly approval?: { readonly mode: "off" };
+  readonly approval?: {
+    readonly mode?: "off";
+    readonly tools?: readonly string[];
+    readonly exempt?: readonly string[];
+  };
   readonly limits?: {
     readonly depth?: number;
     readonly members_per_object?: number;
@@ -373,11 +377,20 @@ const isListed = (name: string, list: readonly string[] = []): boolean =>
   Buffer.byteLength(name, "utf8") <= NAME_BYTES_MAX && list.includes(name);
 
 function needsApproval(name: unknown, policy: MessagePolicy): boolean {
-  return (
-    typeof name === "string" &&
-    policy.approval?.mode !== "off" &&
-    FLAGGED_PREFIXES.some((prefix) => name.startsWith(prefix))
-  );
+  if (typeof name !== "string" || policy.approval?.mode === "off") return false;
+  if (policy.approval?.exempt?.includes(name)) return false;
+  return policy.approval?.tools?.includes(name) === true || hasFlaggedWord(name);
+}
+
+/** docs/policy.md, `approval`: at each place in the name, whether a word begins there, and with what. */
+function hasFlaggedWord(name: string): boolean {
+  return Array.from(name, (_, at) => at).some((at) => {
+    const [before, behind] = [name.slice(0, at), name.slice(at)];
+    const beginsWord =
+      /^[a-z]/i.test(behind) &&
+      (!/[a-z]$/i.test(before) || (/[a-z]$/.test(before) && /^[A-Z]/.test(behind)) || /^[A-Z][a-z]/.test(behind));
+    return beginsWord && FLAGGED_PREFIXES.some((prefix) => behind.toLowerCase().startsWith(prefix));
+  });
 }
 
 function breaksArgumentRule(params: JsonObject, policy: MessagePolicy): boolean {

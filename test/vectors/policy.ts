@@ -103,9 +103,30 @@ export const POLICY_VECTORS: readonly PolicyVector[] = [
     vector(`${name} with approval off`, approvalOff, toolNamed(name)),
   ]),
   vector("an escaped flagged name", flaggedTools, call('"name":"\\u0064elete_branch"'), "approval_not_configured"),
-  vector("the word in the middle", flaggedTools, toolNamed("un_delete")),
+  vector("the word in the middle", flaggedTools, toolNamed("un_delete"), "approval_not_configured"),
   vector("the word behind a letter", flaggedTools, toolNamed("undelete")),
-  vector("the word in another case", flaggedTools, toolNamed("Delete_x")),
+  vector("the word in another case", flaggedTools, toolNamed("Delete_x"), "approval_not_configured"),
+  vector("a flagged name that is exempt", { ...flaggedTools, approval: { exempt: ["updates"] } }, toolNamed("updates")),
+  vector(
+    "a flagged name beside one that is exempt",
+    { ...flaggedTools, approval: { exempt: ["updates"] } },
+    toolNamed("deleter"),
+    "approval_not_configured",
+  ),
+  vector(
+    "a name that approval.tools has",
+    { ...flaggedTools, approval: { tools: ["undelete"] } },
+    toolNamed("undelete"),
+    "approval_not_configured",
+  ),
+  vector(
+    "a name that approval.tools has, approval off",
+    {
+      ...flaggedTools,
+      approval: { mode: "off", tools: ["undelete"] },
+    },
+    toolNamed("undelete"),
+  ),
   vector(
     "a flagged name that is not listed",
     flaggedTools,

@@ -1,12 +1,10 @@
-// Point 4: does high-risk tool execution require manual user approval? This version cannot ask for it: calls of listed tools with the prefixes below
-// are refused, unless the policy says in writing that they pass.
+// Point 4: does high-risk tool execution require manual user approval? This version cannot ask for it: calls of flagged tools are refused, unless the
+// policy says in writing that they pass.
+import { isFlagged } from "../../policy/flagged.ts";
 import { listedTools, policyPath } from "../guard.ts";
-import { get } from "../kube-object.ts";
+import { get, texts } from "../kube-object.ts";
 import { hit, type Rule } from "../rule.ts";
 import type { Server } from "../world.ts";
-
-/** What the filter takes for a high risk (docs/policy.md, approval). */
-const FLAGGED = /^(?:delete|update|execute)/;
 
 export const approvalRules: readonly Rule[] = [
   {
@@ -25,7 +23,11 @@ export const approvalRules: readonly Rule[] = [
 
 /** What this version does instead of asking, for the answer to the question. */
 export function approvalNote({ guards }: Server): string {
-  const flagged = guards.flatMap(listedTools).filter((tool) => FLAGGED.test(tool));
-  if (flagged.length === 0) return "nothing to approve: no tool that begins with delete, update or execute is listed";
+  const flagged = guards.flatMap((guard) => {
+    const approval = get(guard.policy, "approval");
+    const lists = { tools: texts(get(approval, "tools")), exempt: texts(get(approval, "exempt")) };
+    return listedTools(guard).filter((tool) => isFlagged(tool, lists));
+  });
+  if (flagged.length === 0) return "nothing to approve: no flagged tool is listed";
   return `closed: calls of ${flagged.slice(0, 5).join(", ")}${flagged.length > 5 ? ` and ${flagged.length - 5} more` : ""} are listed and refused all the same`;
 }
