@@ -90,7 +90,7 @@ test-integration: build ## only the tests in a real Envoy
 	$(call lane,integration,test/integration)
 
 .PHONY: test-mesh
-test-mesh: build ## needs Go: Istio's own fetcher and validation, the OpenTelemetry Collector, other tools' images, further Node versions, every pinned Envoy
+test-mesh: build ## needs Go: Istio's own fetcher, validation and control plane, Kubernetes' admission, the OpenTelemetry Collector, other tools' images, further Node versions, every pinned Envoy
 	@command -v go >/dev/null || { echo "not run: test-mesh: there is no Go here" >&2; exit 1; }
 	TEST_LANE=mesh ENVOY_VERSIONS=all $(BIN)/vitest run test/mesh test/deploy/sources.test.ts test/abi/envoy.test.ts test/integration/smoke.test.ts test/integration/audit.test.ts --reporter=default --reporter=json --outputFile.json=$(TEST_RESULTS)
 

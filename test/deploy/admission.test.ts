@@ -590,6 +590,20 @@ const denied: readonly [string, string, AdmissionRequest][] = [
     }),
   ],
   [
+    "mcp-guard-pod-status: 0",
+    "another label with the status",
+    podUpdate("pods/status", ({ metadata }) => {
+      metadata.labels.app = "other";
+    }),
+  ],
+  [
+    "mcp-guard-pod-status: 0",
+    "no labels with the status",
+    podUpdate("pods/status", ({ metadata }) => {
+      delete (metadata as Partial<Pod["metadata"]>).labels;
+    }),
+  ],
+  [
     "mcp-guard-running-pods: 2",
     "another proxy",
     podUpdate("pods", ({ spec }) => {

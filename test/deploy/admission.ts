@@ -60,8 +60,15 @@ export function denials(request: AdmissionRequest): string[] {
     );
     if (!isAsked || !selects(matchResources?.namespaceSelector, request.namespace?.labels)) return [];
     const scope = scopeOf(request);
-    const conditions = policy.matchConditions ?? [];
-    if (conditions.some(({ expression }) => evaluate(expression, scope) !== true)) return [];
+    // Match conditions know no namespace. One that is false keeps the policy out of it; else one that fails denies, with failurePolicy: Fail.
+    const { namespaceObject: _, ...known } = scope;
+    const conditions = (policy.matchConditions ?? []).map(({ name, expression }) => ({
+      name,
+      verdict: evaluate(expression, known),
+    }));
+    if (conditions.some(({ verdict }) => verdict === false)) return [];
+    const broken = conditions.find(({ verdict }) => verdict !== true);
+    if (broken !== undefined) return [`${policyName}: ${broken.name}`];
     const variables: Record<string, unknown> = {};
     for (const { name, expression } of policy.variables ?? []) {
       variables[name] = evaluate(expression, { ...scope, variables });

@@ -236,6 +236,7 @@ describe("what an overlay declares opens itself and nothing else", () => {
         "NetworkPolicy mcp-waypoint",
         "AuthorizationPolicy mcp-access-policy",
         "AuthorizationPolicy mcp-waypoint-only",
+        "AuthorizationPolicy waypoint-allow-nothing",
         "Telemetry mcp-audit",
       ],
     ],

@@ -9,6 +9,9 @@ import (
 const usage = `usage:
   istio fetch -url oci://HOST/REPOSITORY:TAG [-sha256 HEX] [-pull-secret FILE] [-insecure HOST:PORT,...] -out FILE
   istio validate -crds FILE [-crds FILE ...] MANIFEST...
+  istio generate -manifests FILE [-manifests FILE ...] [-mesh FILE] -proxy sidecar|waypoint|router -namespace NAMESPACE -name NAME
+        [-first-address ADDRESS] [-modules FOLDER [-insecure HOST:PORT]]
+  istio admit -policies FILE [-policies FILE ...] [-oldest VERSION] -requests FILE
 `
 
 // The exit statuses. What a test asserts about Istio is statusRefused alone: trouble of our own must not look like it.
@@ -25,6 +28,10 @@ func main() {
 			os.Exit(fetch(os.Args[2:]))
 		case "validate":
 			os.Exit(validate(os.Args[2:]))
+		case "generate":
+			os.Exit(generate(os.Args[2:]))
+		case "admit":
+			os.Exit(admit(os.Args[2:]))
 		}
 	}
 	fmt.Fprint(os.Stderr, usage)
