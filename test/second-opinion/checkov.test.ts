@@ -31,15 +31,16 @@ const decided = ({ failures }: Opinion) => failures.filter(({ id }) => id in DEC
 const others = ({ failures }: Opinion) => failures.filter(({ id }) => !(id in DECIDED));
 
 describe("the manifests", () => {
-  // One overlay at a time: the same objects in several files would be taken for one.
-  test.each(readdirSync(projectPath("deploy", "istio", "rendered")).filter((name) => name.endsWith(".yaml")))(
+  // One overlay at a time: the same objects in several files would be taken for one. Of admission policies it knows nothing.
+  const overlays = readdirSync(projectPath("deploy", "istio", "rendered")).filter((name) => name !== "admission.yaml");
+  test.each(overlays)(
     "%s",
     async (name) => {
       const place = path.join(folder, name);
       cpSync(projectPath("deploy", "istio", "rendered", name), path.join(place, name));
       const opinion = await askCheckov(checkov, "kubernetes", place);
       expect(others(opinion)).toEqual([]);
-      expect(opinion.unreadable).toBe(0);
+      expect(opinion.unreadable).toEqual([]);
       expect(opinion.passed).toBeGreaterThan(0);
     },
     MINUTES_MS,
@@ -71,7 +72,8 @@ test(
   async () => {
     const opinion = await askCheckov(checkov, "terraform", projectPath("terraform"));
     expect(opinion.failures).toEqual([]);
-    expect(opinion.unreadable).toBe(0);
+    // Its reader of HCL is an old one; Terraform itself reads this file (test/terraform), in which no resource stands.
+    expect(opinion.unreadable).toEqual(["variables.tf"]);
     expect(opinion.passed).toBeGreaterThan(0);
   },
   MINUTES_MS,

@@ -20,7 +20,7 @@ export interface Failure {
 export interface Opinion {
   readonly passed: number;
   /** Files that it could not parse. */
-  readonly unreadable: number;
+  readonly unreadable: readonly string[];
   readonly failures: readonly Failure[];
 }
 
@@ -31,8 +31,8 @@ interface Check {
 }
 
 interface Report {
-  readonly results?: { readonly failed_checks: readonly Check[] };
-  readonly summary?: { readonly passed: number; readonly parsing_errors: number };
+  readonly results?: { readonly failed_checks: readonly Check[]; readonly parsing_errors?: readonly string[] };
+  readonly summary?: { readonly passed: number };
 }
 
 /**
@@ -53,7 +53,7 @@ export async function askCheckov(
   folder: string,
 ): Promise<Opinion> {
   const what = ["--directory", folder, "--framework", framework];
-  const how = ["--output", "json", "--soft-fail", "--compact", "--quiet", "--skip-download"];
+  const how = ["--output", "json", "--soft-fail", "--compact", "--skip-download"];
   const { stdout } = await run(command, ["-m", "checkov.main", ...what, ...how], {
     cwd: path.dirname(folder),
     env: { ...process.env, ...env, LOG_LEVEL: "ERROR" },
@@ -64,7 +64,7 @@ export async function askCheckov(
   if (results === undefined || summary === undefined) throw new Error(`nothing to look at in ${folder}: ${stdout}`);
   return {
     passed: summary.passed,
-    unreadable: summary.parsing_errors,
+    unreadable: (results.parsing_errors ?? []).map((file) => path.relative(folder, file)),
     failures: results.failed_checks.map(({ check_id: id, resource, check_name: title }) => ({ id, resource, title })),
   };
 }
