@@ -32,6 +32,11 @@ export interface Authority {
   server(): Promise<KeyedCertificate>;
   /** For a client with these URIs, such as `spiffe://cluster.local/ns/gateway/sa/ai-gateway`, as subject alternative names, in order. */
   client(...uris: readonly string[]): Promise<KeyedCertificate>;
+  /**
+   * For a workload of a mesh, as Istio's authority issues it: good for either side of a connection, by nothing but its SPIFFE id.
+   * @param principal the id without `spiffe://`, as an AuthorizationPolicy writes it.
+   */
+  workload(principal: string): Promise<KeyedCertificate>;
 }
 
 export async function createAuthority(): Promise<Authority> {
@@ -79,6 +84,12 @@ export async function createAuthority(): Promise<Authority> {
         ...(uris.length === 0
           ? []
           : [new SubjectAlternativeNameExtension(uris.map((value) => ({ type: "url", value })))]),
+      ]),
+    workload: (principal) =>
+      issue("", [
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+        // Without a subject the alternative name is critical (RFC 5280 section 4.2.1.6).
+        new SubjectAlternativeNameExtension([{ type: "url", value: `spiffe://${principal}` }], true),
       ]),
   };
 }

@@ -4,13 +4,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createAuthority } from "../../integration/certificates.ts";
 import type { Issuer } from "../../integration/tokens.ts";
 import { type Call, call } from "./client.ts";
 import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts";
 import { type Manifest, manifestsIn } from "./manifests.ts";
 import { podAddresses, startProxy } from "./proxy.ts";
 import { GATEWAY, outcomeAt, type Sidecar, startSidecar, surroundings } from "./sidecar.ts";
-import { createWorkloadAuthority } from "./workload-authority.ts";
 
 const ROUTER: ProxyOfWorkload = { kind: "router", namespace: "gateway", name: "ai-gateway" };
 const LISTENER = "0.0.0.0_8443";
@@ -36,7 +36,7 @@ export async function startGateway(manifests: readonly Manifest[]): Promise<Gate
   };
   try {
     const addresses = podAddresses();
-    const authority = await createWorkloadAuthority();
+    const authority = await createAuthority();
     const all = [...manifests, ...gatewayItself()];
     const sidecar = await startSidecar(all, { authority, addresses });
     ends.push(() => sidecar.stop());

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
 import type { EnvoyProcess } from "../../../src/envoy/process.ts";
-import { createAuthority } from "../../integration/certificates.ts";
+import { type Authority, createAuthority } from "../../integration/certificates.ts";
 import { ORIGIN_ANSWER, type Origin, startOrigin } from "../../integration/origin.ts";
 import { PATIENCE, toolCall } from "../../integration/rig.ts";
 import { outboundSocket, type Place, updateExtensions } from "./adaptations.ts";
@@ -13,7 +13,6 @@ import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts"
 import { type Manifest, manifestsIn } from "./manifests.ts";
 import { type Outside, startOutside } from "./outside.ts";
 import { type PodAddresses, podAddresses, startProxy } from "./proxy.ts";
-import { createWorkloadAuthority, type WorkloadAuthority } from "./workload-authority.ts";
 
 export const SERVER: ProxyOfWorkload = { kind: "sidecar", namespace: "ai-agents", name: "github-mcp-server" };
 export const GATEWAY = "cluster.local/ns/gateway/sa/ai-gateway";
@@ -31,7 +30,7 @@ export interface Sidecar {
   readonly configuration: Configuration;
   readonly envoy: EnvoyProcess;
   readonly origin: Origin;
-  readonly authority: WorkloadAuthority;
+  readonly authority: Authority;
   readonly place: Place;
   /** A call to the pod, and what became of it in one phrase. */
   inbound(caller: Caller, what?: Call, port?: number): Promise<string>;
@@ -55,7 +54,7 @@ export function toolCallOf(tool: string, headers: readonly string[] = ["User-Ide
 
 export interface SidecarOptions {
   /** Default: one of its own. */
-  readonly authority?: WorkloadAuthority;
+  readonly authority?: Authority;
   /** Default: some of its own. */
   readonly addresses?: PodAddresses;
   /** Whether the mesh has the settings of deploy/istio/mesh; else it has Istio's. Default true. */
@@ -97,7 +96,7 @@ export async function startSidecar(
         hasMeshValues,
       });
     const configuration = await generateFrom(manifests);
-    const mesh = authority ?? (await createWorkloadAuthority());
+    const mesh = authority ?? (await createAuthority());
     const origin = await startOrigin();
     ends.push(() => origin.stop());
     const world = await createAuthority();

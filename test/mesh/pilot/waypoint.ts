@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createAuthority } from "../../integration/certificates.ts";
 import { type Origin, startOrigin } from "../../integration/origin.ts";
 import { policiesAround } from "./chains.ts";
 import { type Call, call } from "./client.ts";
@@ -9,7 +10,6 @@ import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts"
 import { type Manifest, withClusterAddress } from "./manifests.ts";
 import { podAddresses, startProxy } from "./proxy.ts";
 import { type Caller, outcomeAt, PORT, surroundings } from "./sidecar.ts";
-import { createWorkloadAuthority } from "./workload-authority.ts";
 
 export const WAYPOINT: ProxyOfWorkload = { kind: "waypoint", namespace: "ai-agents", name: "mcp-waypoint" };
 const LISTENER = "connect_terminate";
@@ -47,7 +47,7 @@ export async function startWaypoint(manifests: readonly Manifest[]): Promise<Way
   try {
     const addresses = podAddresses();
     const configuration = await waypointConfiguration(manifests, folder, addresses.first);
-    const mesh = await createWorkloadAuthority();
+    const mesh = await createAuthority();
     const origin = await startOrigin();
     ends.push(() => origin.stop());
     const envoy = await startProxy(WAYPOINT, configuration, {
