@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { policy } from "../../src/cli/commands/policy.ts";
 import { describeError } from "../../src/cli/exit-status.ts";
+import type { Span } from "../../src/paint.ts";
 
 let folder: string;
 
@@ -31,7 +32,7 @@ interface Outcome {
 }
 
 /** Runs the command as main.ts does, with this text on the standard input. */
-async function run(args: string[], input = ""): Promise<Outcome> {
+async function run(args: string[], input = "", paint?: (spans: readonly Span[]) => void): Promise<Outcome> {
   const out: string[] = [];
   const err: string[] = [];
   const before = Object.getOwnPropertyDescriptor(process, "stdin") ?? {};
@@ -41,6 +42,7 @@ async function run(args: string[], input = ""): Promise<Outcome> {
       out: (line: string) => out.push(...line.split("\n")),
       warn: (line: string) => err.push(line),
       status: () => {},
+      ...(paint !== undefined && { paint }),
       env: {},
       signal: new AbortController().signal,
     };
@@ -58,6 +60,21 @@ const lint = (...args: string[]) => run(["lint", ...args]);
 const CLEAN = "tool_allowlist: [echo]\n";
 const WARNED = 'tool_allowlist: ["get_*"]\n';
 const WRONG = "tool_allowlist: [echo]\nmode: monitors\n";
+
+test("a terminal with colours shows how bad a finding is, and says the same", async () => {
+  for (const [text, tones] of [
+    [CLEAN, ["good"]],
+    [WARNED, ["open", "open"]],
+    [WRONG, ["bad", "bad"]],
+  ] as const) {
+    const painted: Span[][] = [];
+    const { out } = await run(["lint", "-"], text, (spans) => void painted.push([...spans]));
+    expect(out).toEqual([]);
+    expect(painted.flat().flatMap(({ tone }) => tone ?? [])).toEqual(tones);
+    const plain = await run(["lint", "-"], text);
+    expect(painted.map((spans) => spans.map((span) => span.text).join(""))).toEqual(plain.out);
+  }
+});
 
 describe("the command line", () => {
   test.each([[["--help"]], [["lint", "--help"]], [["lint", "-h"]]])("%s says what there is", async (args) => {

@@ -1,6 +1,7 @@
 // `mcp-guard probe` in this process: its own function, as main.ts calls it.
 import { probe } from "../../src/cli/commands/probe.ts";
 import { describeError } from "../../src/cli/exit-status.ts";
+import type { Span } from "../../src/paint.ts";
 
 /** What it left behind. */
 export interface ProbeOutcome {
@@ -28,7 +29,11 @@ export interface ProbeJson {
 }
 
 /** Runs it to its end. */
-export async function runProbe(args: readonly string[], signal = new AbortController().signal): Promise<ProbeOutcome> {
+export async function runProbe(
+  args: readonly string[],
+  signal = new AbortController().signal,
+  paint?: (spans: readonly Span[]) => void,
+): Promise<ProbeOutcome> {
   const out: string[] = [];
   const err: string[] = [];
   const started = performance.now();
@@ -43,6 +48,7 @@ export async function runProbe(args: readonly string[], signal = new AbortContro
       out: (line: string) => void out.push(line),
       warn: (line: string) => void err.push(line),
       status: (text: string) => void err.push(text),
+      ...(paint !== undefined && { paint }),
       env: {},
       signal,
     };

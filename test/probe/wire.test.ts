@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Span } from "../../src/paint.ts";
 import { projectPath } from "../../src/project.ts";
 import { probeJson, runProbe } from "./command-runner.ts";
 
@@ -491,4 +492,14 @@ test("nothing of an answer reaches the terminal as a control or unseen", async (
     expect(out.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(out).toContain("0123456789abcdef");
   }
+});
+
+test("a terminal with colours shows what the answer means, and says the same", async () => {
+  const painted: Span[][] = [];
+  const url = "http://nowhere.invalid/";
+  const { out } = await runProbe([url, "--tool", "t"], undefined, (spans) => void painted.push([...spans]));
+  expect(out).toBe("");
+  expect(painted.flat().flatMap(({ tone }) => tone ?? [])).toEqual(["strong", "open"]);
+  const plain = await runProbe([url, "--tool", "t"]);
+  expect(painted.map((spans) => spans.map(({ text }) => text).join("")).join("\n")).toBe(plain.out);
 });

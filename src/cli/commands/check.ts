@@ -12,6 +12,7 @@ import { GuardError } from "../../error.ts";
 import type { Span } from "../../paint.ts";
 import { readFilter } from "../built-filter.ts";
 import type { Command } from "../command.ts";
+import { plainLines, show } from "../show.ts";
 
 const USAGE = `usage: mcp-guard check [options] DIR|FILE|-...
 
@@ -35,8 +36,8 @@ when the input cannot be read.
 
 const RENDERERS: Readonly<Record<string, (report: Report) => Span[][]>> = {
   table: renderTable,
-  json: (report) => plain(renderJson(report)),
-  sarif: (report) => plain(renderSarif(report)),
+  json: (report) => plainLines(renderJson(report).split("\n")),
+  sarif: (report) => plainLines(renderSarif(report).split("\n")),
 };
 
 export const check: Command = async (args, context) => {
@@ -62,10 +63,7 @@ export const check: Command = async (args, context) => {
   const accepted = acceptedInputs(values["allow-missing"]);
   const input = await readInput(readSources(positionals));
   const report = reportOn(input, filterJudge(await readFilter()), accepted);
-  for (const spans of render(report)) {
-    if (context.paint === undefined) context.out(spans.map(({ text }) => text).join(""));
-    else context.paint(spans);
-  }
+  show(context, render(report));
   if (isClean(report)) return 0;
   context.warn(`mcp-guard check: ${summary(report)}`);
   return 1;
@@ -79,8 +77,4 @@ function acceptedInputs(options: readonly string[]): Set<InputName> {
     throw new GuardError("ERR_USAGE", `--allow-missing ${strange}: expected one of ${Object.keys(INPUTS).join(", ")}`);
   }
   return new Set(names.filter(isInput));
-}
-
-function plain(text: string): Span[][] {
-  return text.split("\n").map((line) => [{ text: line }]);
 }

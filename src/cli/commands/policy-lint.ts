@@ -5,9 +5,11 @@ import { visible } from "../../audit/visible.ts";
 import { GuardError, systemErrorCode } from "../../error.ts";
 import { type Finding, sentence } from "../../lint/finding.ts";
 import { type Lint, Linter, type LintInput } from "../../lint/lint.ts";
+import type { Span, Tone } from "../../paint.ts";
 import { readFilter } from "../built-filter.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command, CommandContext } from "../command.ts";
+import { plainLines, show } from "../show.ts";
 
 const USAGE = `usage: mcp-guard policy lint [options] FILE...
 
@@ -58,9 +60,11 @@ export const policyLint: Command = async (args, context) => {
       `${files}: found no policy, expected a pluginConfig, a WasmPlugin or a TrafficExtension`,
     );
   }
-  for (const line of format === "json" ? renderJson(lints) : renderTable(lints)) context.out(line);
+  show(context, format === "json" ? plainLines(renderJson(lints)) : renderTable(lints));
   return exitStatus(lints, strict, context);
 };
+
+const TONES = { error: "bad", warning: "open" } as const satisfies Record<Finding["severity"], Tone>;
 
 /** A file and what was found in it. */
 interface FileLint extends Lint {
@@ -130,7 +134,7 @@ function isJsonText(bytes: Buffer): boolean {
   }
 }
 
-function renderTable(lints: readonly FileLint[]): string[] {
+function renderTable(lints: readonly FileLint[]): Span[][] {
   const findings = lints.flatMap((lint) => lint.findings);
   const rows = findings.map((finding) => [placeText(finding), finding.severity, finding.rule]);
   const unlimited = [1, 1, 1].map(() => Number.POSITIVE_INFINITY);
@@ -138,11 +142,17 @@ function renderTable(lints: readonly FileLint[]): string[] {
   const columns = renderColumns(["place", "severity", "rule"], rows, unlimited);
   const width = Math.max(...columns.slice(0, 2).map((line) => line.length)) + 2;
   const texts = ["finding", "-------", ...findings.map(findingText)];
+  const tones: (Tone | undefined)[] = [undefined, undefined, ...findings.map(({ severity }) => TONES[severity])];
+  const line = (text: string, index: number): Span[] => {
+    const tone = tones[index];
+    return [{ text: text.padEnd(width), ...(tone !== undefined && { tone }) }, { text: texts[index] ?? "" }];
+  };
+  const { errors, warnings } = counts(lints);
   const none = lints.filter(({ policies, findings }) => policies === 0 && findings.length === 0);
   return [
-    ...(rows.length > 0 ? [...columns.map((line, index) => `${line.padEnd(width)}${texts[index] ?? ""}`), ""] : []),
-    ...none.map(({ file }) => `${file}: no policy in it`),
-    summary(lints),
+    ...(rows.length > 0 ? [...columns.map(line), [{ text: "" }]] : []),
+    ...none.map(({ file }): Span[] => [{ text: `${file}: no policy in it`, tone: "faint" }]),
+    [{ text: summary(lints), tone: errors > 0 ? TONES.error : warnings > 0 ? TONES.warning : "good" }],
   ];
 }
 

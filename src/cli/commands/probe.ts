@@ -2,8 +2,10 @@
 import { parseArgs } from "node:util";
 import { visible } from "../../audit/visible.ts";
 import { GuardError } from "../../error.ts";
+import type { Span, Tone } from "../../paint.ts";
 import { probe as ask, type ProbeResult, shownUrl, type Verdict } from "../../probe/probe.ts";
 import type { Command } from "../command.ts";
+import { plainLines, show } from "../show.ts";
 
 const USAGE = `usage: mcp-guard probe [options] URL
 
@@ -80,7 +82,7 @@ export const probe: Command = async (args, context) => {
   context.status(`asking ${shownUrl(url)} ...`);
   const result = await askUntilDone(options);
   context.status("");
-  for (const line of format === "json" ? renderJson(url, result) : renderTable(url, result)) context.out(line);
+  show(context, format === "json" ? plainLines(renderJson(url, result)) : renderTable(url, result));
   return STATUS[result.verdict];
 };
 
@@ -144,7 +146,14 @@ function parseTool(text: string): string {
   return text;
 }
 
-function renderTable(url: URL, result: ProbeResult): string[] {
+const TONES: Readonly<Record<ProbeResult["verdict"], Tone>> = {
+  enforces: "good",
+  monitors: "bad",
+  absent: "bad",
+  unknown: "open",
+};
+
+function renderTable(url: URL, result: ProbeResult): Span[][] {
   const rows: (readonly [string, string | number | undefined])[] = [
     ["verdict", result.verdict],
     ["mode", result.mode],
@@ -157,11 +166,11 @@ function renderTable(url: URL, result: ProbeResult): string[] {
     ["tool", visible(result.tool)],
   ];
   return [
-    shownUrl(url),
-    result.text,
-    "",
-    ...rows.flatMap(([name, value]) => (value === undefined ? [] : `${name.padEnd(13)}${value}`)),
-    ...result.notes.map((note) => `${"note".padEnd(13)}${note}`),
+    [{ text: shownUrl(url), tone: "strong" }],
+    [{ text: result.text, tone: TONES[result.verdict] }],
+    [{ text: "" }],
+    ...plainLines(rows.flatMap(([name, value]) => (value === undefined ? [] : `${name.padEnd(13)}${value}`))),
+    ...plainLines(result.notes.map((note) => `${"note".padEnd(13)}${note}`)),
   ];
 }
 
