@@ -1,6 +1,6 @@
 // Where the policy of a run comes from: a file, a list of tools, or a default.
 import { readFile } from "node:fs/promises";
-import { parseDocument } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { GuardError, systemErrorCode } from "../error.ts";
 import type { TablePolicy } from "../policy/method-table.ts";
 import { policyPlace } from "../policy/policy-place.ts";
@@ -18,7 +18,7 @@ const DEFAULT_TOOLS = ["echo", "get-sum"];
 
 /**
  * The policy that the options name.
- * @param file a pluginConfig in YAML or JSON, or a whole WasmPlugin or TrafficExtension, whose `pluginConfig` is taken.
+ * @param file a pluginConfig in YAML or JSON, or manifests with one WasmPlugin or TrafficExtension, whose `pluginConfig` is taken.
  * @param allow tool names separated by commas.
  * @throws GuardError `ERR_POLICY` or, for both at once, `ERR_USAGE`.
  */
@@ -44,14 +44,18 @@ async function readText(file: string): Promise<string> {
 }
 
 function parsePolicy(text: string, file: string): TablePolicy & object {
-  const document = parseDocument(text, { prettyErrors: false });
-  const [error] = document.errors;
+  // Of an empty text there is an empty list without documents.
+  const documents = [...parseAllDocuments(text, { prettyErrors: false })];
+  const [error] = documents.flatMap(({ errors }) => errors);
   if (error !== undefined) {
     const before = text.slice(0, error.pos[0]).split("\n");
     const column = (before.at(-1) ?? "").length + 1;
     throw new GuardError("ERR_POLICY", `POLICY=${file}: line ${before.length}, column ${column}: ${error.message}`);
   }
-  const value: unknown = document.toJS();
+  const value = theOne(
+    documents.map((document): unknown => document.toJS()),
+    file,
+  );
   if (!isObject(value)) {
     throw new GuardError(
       "ERR_POLICY",
@@ -65,6 +69,17 @@ function parsePolicy(text: string, file: string): TablePolicy & object {
     throw new GuardError("ERR_POLICY", `POLICY=${file}: the ${String(value.kind)} has no ${place.join(".")}`);
   }
   return policy;
+}
+
+/** What a file is about: its one object, or among several the one that has a policy. */
+function theOne(values: readonly unknown[], file: string): unknown {
+  if (values.length < 2) return values[0];
+  const guards = values.filter((value) => isObject(value) && policyPlace(value.kind) !== undefined);
+  if (guards.length === 1) return guards[0];
+  throw new GuardError(
+    "ERR_POLICY",
+    `POLICY=${file}: found ${guards.length} of ${values.length} objects with a policy, expected one WasmPlugin or TrafficExtension`,
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
