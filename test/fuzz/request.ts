@@ -21,6 +21,7 @@ const POLICIES: readonly MessagePolicy[] = [
   { tool_allowlist: [] },
   { tool_allowlist: ["evil", "delete_branch", "execute"], method_allowlist: ["vendor/x", "notifications/vendor"] },
   { tool_allowlist: ["delete_branch", "updates"], approval: { mode: "off" } },
+  { tool_allowlist: ["delete_branch", "updates", "safe"], approval: { exempt: ["updates"], tools: ["safe"] } },
   { tool_allowlist: ["safe"], limits: { depth: 3, members_per_object: 4, open_members: 8, key_bytes: 9 } },
   { tool_allowlist: ["safe", "evil"], limits: { depth: 1 } },
   OPEN_POLICY,

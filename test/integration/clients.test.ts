@@ -35,7 +35,12 @@ const LISTED = [
   "repeat",
   "delete_everything",
 ];
-const POLICY = { tool_allowlist: LISTED, limits: { stall_ms: STALL_MS } };
+const POLICY = {
+  tool_allowlist: LISTED,
+  limits: { stall_ms: STALL_MS },
+  // Its name is flagged, and it changes nothing but what the server sends.
+  approval: { exempt: ["toggle-subscriber-updates"] },
+};
 /** The same with some prompts and resources of each server. */
 const OPENED = {
   ...POLICY,

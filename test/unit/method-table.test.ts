@@ -88,11 +88,11 @@ describe("tools that change things", () => {
     expect(verdictText(row(policy, "tools/call"))).toBe("by list: delete_repo");
   });
 
-  test("are told by the prefix, in small letters only, as the filter does", () => {
-    expect(row({ tool_allowlist: ["Delete_repo", "undelete"] }, "tools/call").listed).toEqual([
-      "Delete_repo",
-      "undelete",
-    ]);
+  test("are told by the words of their names and by the policy's lists, as the filter does", () => {
+    const tools = ["Delete_repo", "undelete", "last_updated"];
+    expect(row({ tool_allowlist: tools }, "tools/call").listed).toEqual(["undelete"]);
+    const approval = { exempt: ["last_updated"], tools: ["undelete"] };
+    expect(row({ tool_allowlist: tools, approval }, "tools/call").listed).toEqual(["last_updated"]);
   });
 });
 
