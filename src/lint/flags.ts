@@ -1,5 +1,5 @@
 // Which listed tools need a human's approval, and what the member `approval` says of it (docs/policy.md, `approval`).
-import { isFlagged } from "../policy/flagged.ts";
+import { type ApprovalMember, isFlagged } from "../policy/flagged.ts";
 import type { Told } from "./finding.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";
@@ -7,12 +7,6 @@ import type { Name, View } from "./view.ts";
 /** Words for what cannot be undone, beside the flagged ones; and those inside a word, where they flag nothing. */
 const DESTRUCTIVE =
   /(?:^|[^a-z])(?:remove|drop|purge|destroy|erase|truncate|wipe|overwrite|terminate|kill|revoke)|delete|update|execute/i;
-
-/** What is listed under `approval.tools` and `approval.exempt`. */
-export interface Lists {
-  readonly tools: readonly string[];
-  readonly exempt: readonly string[];
-}
 
 /** The listed tools that are flagged. */
 export function flaggedTools(policy: View): Name[] {
@@ -40,7 +34,7 @@ export function flagFindings(policy: View): Told[] {
   ];
 }
 
-function listsOf(policy: View): Lists {
+function listsOf(policy: View): Pick<Required<ApprovalMember>, "tools" | "exempt"> {
   const names = (member: string) =>
     policy
       .at("approval", member)

@@ -517,27 +517,6 @@ const EFFECTS: Pair[] = [
     "without a flagged tool",
   ),
   pair(
-    "approval-idle",
-    "an exempt tool that is not listed",
-    withEcho("approval: { exempt: [«delete_it] }"),
-    "tool_allowlist: [delete_it]\napproval: { exempt: [delete_it] }",
-    "not in tool_allowlist",
-  ),
-  pair(
-    "approval-idle",
-    "an exempt tool that is not flagged",
-    withEcho("approval: { exempt: [«echo] }"),
-    "tool_allowlist: [drop_it]\napproval: { exempt: [drop_it] }",
-    "which is not flagged",
-  ),
-  pair(
-    "approval-idle",
-    "a flagged tool in the list of flagged ones",
-    'tool_allowlist: [delete_it]\napproval: { mode: "off", tools: [«delete_it] }',
-    'tool_allowlist: [drop_it]\napproval: { mode: "off", tools: [drop_it] }',
-    "which its name flags already",
-  ),
-  pair(
     "audit-required-idle",
     "monitor mode",
     withEcho("mode: monitor\naudit: { required: «all, otlp: { cluster: c, authority: a } }"),
@@ -821,7 +800,7 @@ test("the examples of the policy page have no error", () => {
 
 test.each([
   ["what the kernel shows of itself, which no other root reaches", ["file:///", "file:///proc/self/"], ["root-wide"]],
-  ["a drive below a folder", ["file:///srv/", "file:///srv/C:/work/"], []],
+  ["a drive below a folder", ["file:///srv/", "file:///srv/C:/data/"], []],
   ["a host that begins alike", ["mcp://logs", "mcp://logs.example/"], []],
 ])("beside another root, %s is not below it", (_, roots, rules) => {
   expect(lint(JSON.stringify({ tool_allowlist: [], resource_roots: roots })).map(({ rule: name }) => name)).toEqual(

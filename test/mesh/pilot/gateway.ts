@@ -1,9 +1,7 @@
 // A gateway in front of the guarded server: a second Envoy, with what istiod makes of deploy/istio/gateway, and an issuer of tokens.
-import { mkdtempSync, rmSync } from "node:fs";
+
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { createAuthority } from "../../integration/certificates.ts";
 import type { Issuer } from "../../integration/tokens.ts";
 import { type Call, call } from "./client.ts";
@@ -11,6 +9,7 @@ import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts"
 import { type Manifest, manifestsIn } from "./manifests.ts";
 import { podAddresses, startProxy } from "./proxy.ts";
 import { GATEWAY, outcomeAt, type Sidecar, startSidecar, surroundings } from "./sidecar.ts";
+import { Started } from "./started.ts";
 
 const ROUTER: ProxyOfWorkload = { kind: "router", namespace: "gateway", name: "ai-gateway" };
 const LISTENER = "0.0.0.0_8443";
@@ -28,31 +27,27 @@ export const gatewayItself = (): Manifest[] => manifestsIn("test", "mesh", "pilo
 
 /** Starts the gateway and the sidecar behind it, both from the same manifests. */
 export async function startGateway(manifests: readonly Manifest[]): Promise<Gateway> {
-  const folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-gateway-"));
-  const ends: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
-  const stop = async () => {
-    for (const end of ends.reverse()) await end();
-    ends.length = 0;
-  };
+  const started = new Started("gateway");
+  const { folder, stop } = started;
   try {
     const addresses = podAddresses();
     const authority = await createAuthority();
     const all = [...manifests, ...gatewayItself()];
-    const sidecar = await startSidecar(all, { authority, addresses });
-    ends.push(() => sidecar.stop());
+    const sidecar = started.add(await startSidecar(all, { authority, addresses }));
     const configuration = await generate({
       manifests: [...all, ...surroundings()],
       proxy: ROUTER,
       firstAddress: addresses.first,
       folder,
     });
-    const envoy = await startProxy(ROUTER, configuration, {
-      ...sidecar.place,
-      folder,
-      podAddress: addresses.nth(1),
-      certificate: await authority.workload(GATEWAY),
-    });
-    ends.push(() => envoy.stop());
+    const envoy = started.add(
+      await startProxy(ROUTER, configuration, {
+        ...sidecar.place,
+        folder,
+        podAddress: addresses.nth(1),
+        certificate: await authority.workload(GATEWAY),
+      }),
+    );
     const port = envoy.ports.get(LISTENER);
     if (port === undefined) throw new Error(`no listener ${LISTENER} among ${[...envoy.ports.keys()].join(", ")}`);
     return {

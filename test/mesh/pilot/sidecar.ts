@@ -1,7 +1,5 @@
 // The guarded server's pod: its sidecar with what istiod makes of manifests, the server behind it, the world around it.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+
 import { expect } from "vitest";
 import type { EnvoyProcess } from "../../../src/envoy/process.ts";
 import { type Authority, createAuthority } from "../../integration/certificates.ts";
@@ -13,6 +11,7 @@ import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts"
 import { type Manifest, manifestsIn } from "./manifests.ts";
 import { type Outside, startOutside } from "./outside.ts";
 import { type PodAddresses, podAddresses, startProxy } from "./proxy.ts";
+import { Started } from "./started.ts";
 
 export const SERVER: ProxyOfWorkload = { kind: "sidecar", namespace: "ai-agents", name: "github-mcp-server" };
 export const GATEWAY = "cluster.local/ns/gateway/sa/ai-gateway";
@@ -80,12 +79,8 @@ export async function startSidecar(
   manifests: readonly Manifest[],
   { authority, addresses = podAddresses(), hasMeshValues = true }: SidecarOptions = {},
 ): Promise<Sidecar> {
-  const folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-sidecar-"));
-  const ends: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
-  const stop = async () => {
-    for (const end of ends.reverse()) await end();
-    ends.length = 0;
-  };
+  const started = new Started("sidecar");
+  const { folder, stop } = started;
   try {
     const generateFrom = (own: readonly Manifest[]) =>
       generate({
@@ -97,13 +92,10 @@ export async function startSidecar(
       });
     const configuration = await generateFrom(manifests);
     const mesh = authority ?? (await createAuthority());
-    const origin = await startOrigin();
-    ends.push(() => origin.stop());
+    const origin = started.add(await startOrigin());
     const world = await createAuthority();
-    const declared = await startOutside(await world.server(), "declared");
-    ends.push(() => declared.stop());
-    const undeclared = await startOutside(await world.server(), "undeclared");
-    ends.push(() => undeclared.stop());
+    const declared = started.add(await startOutside(await world.server(), "declared"));
+    const undeclared = started.add(await startOutside(await world.server(), "undeclared"));
     const place: Place = {
       folder,
       podAddress: addresses.first,
@@ -113,8 +105,7 @@ export async function startSidecar(
       serverPort: origin.port,
       outside: { [DECLARED_HOST]: declared.port },
     };
-    const envoy = await startProxy(SERVER, configuration, place);
-    ends.push(() => envoy.stop());
+    const envoy = started.add(await startProxy(SERVER, configuration, place));
 
     return {
       configuration,

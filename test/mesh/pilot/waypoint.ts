@@ -1,7 +1,5 @@
 // A waypoint in front of the guarded server: Envoy with what istiod makes of the waypoint overlay. Who calls comes through a tunnel, as ztunnel makes it for a workload.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+
 import { createAuthority } from "../../integration/certificates.ts";
 import { type Origin, startOrigin } from "../../integration/origin.ts";
 import { policiesAround } from "./chains.ts";
@@ -10,6 +8,7 @@ import { type Configuration, generate, type ProxyOfWorkload } from "./istiod.ts"
 import { type Manifest, withClusterAddress } from "./manifests.ts";
 import { podAddresses, startProxy } from "./proxy.ts";
 import { type Caller, outcomeAt, PORT, surroundings } from "./sidecar.ts";
+import { Started } from "./started.ts";
 
 export const WAYPOINT: ProxyOfWorkload = { kind: "waypoint", namespace: "ai-agents", name: "mcp-waypoint" };
 const LISTENER = "connect_terminate";
@@ -38,28 +37,24 @@ export function waypointConfiguration(
 
 /** Starts the waypoint that these manifests make. */
 export async function startWaypoint(manifests: readonly Manifest[]): Promise<Waypoint> {
-  const folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-waypoint-"));
-  const ends: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
-  const stop = async () => {
-    for (const end of ends.reverse()) await end();
-    ends.length = 0;
-  };
+  const started = new Started("waypoint");
+  const { folder, stop } = started;
   try {
     const addresses = podAddresses();
     const configuration = await waypointConfiguration(manifests, folder, addresses.first);
     const mesh = await createAuthority();
-    const origin = await startOrigin();
-    ends.push(() => origin.stop());
-    const envoy = await startProxy(WAYPOINT, configuration, {
-      folder,
-      podAddress: addresses.nth(1),
-      podPorts: [],
-      certificate: await mesh.workload(`cluster.local/ns/${WAYPOINT.namespace}/sa/${WAYPOINT.name}`),
-      authority: mesh.certificate,
-      serverPort: origin.port,
-      outside: {},
-    });
-    ends.push(() => envoy.stop());
+    const origin = started.add(await startOrigin());
+    const envoy = started.add(
+      await startProxy(WAYPOINT, configuration, {
+        folder,
+        podAddress: addresses.nth(1),
+        podPorts: [],
+        certificate: await mesh.workload(`cluster.local/ns/${WAYPOINT.namespace}/sa/${WAYPOINT.name}`),
+        authority: mesh.certificate,
+        serverPort: origin.port,
+        outside: {},
+      }),
+    );
     const port = envoy.ports.get(LISTENER);
     if (port === undefined) throw new Error(`no listener ${LISTENER} among ${[...envoy.ports.keys()].join(", ")}`);
     return {
