@@ -10,6 +10,9 @@ BIN := node_modules/.bin
 PACKAGES := node_modules/.package-lock.json
 FILTER_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 NODE_SOURCES := $(shell find src -name '*.ts') tsconfig.json tsconfig.build.json
+SERVICE_SOURCES := $(shell find approval -name '*.ts') approval/tsconfig.json $(NODE_SOURCES)
+# What the benchmark of approvals shares with the tests: the service and its provider as they run for others, a passkey, tokens.
+BENCH_STACK := test/browser/stack.ts test/browser/balancer.ts test/browser/guard-side.ts test/approval/authenticator.ts test/integration/tokens.ts test/integration/listeners.ts
 BENCH_SOURCES := $(wildcard bench/*.ts) bench/tsconfig.json tsconfig.json
 MCP_GUARD := node build/node/cli/main.js
 TEST_RESULTS := build/test-results.json
@@ -24,7 +27,7 @@ help: ## list the targets
 # --- building ---------------------------------------------------------------------------------------------------------
 
 .PHONY: build
-build: build/plugin.wasm build/plugin.debug.wasm build/plugin.scalar.wasm build/node/built ## compile the filter (build/plugin.wasm) and the command (build/node)
+build: build/plugin.wasm build/plugin.debug.wasm build/plugin.scalar.wasm build/node/built build/approval/built ## compile the filter (build/plugin.wasm), the command (build/node) and the approval service (build/approval)
 
 .PHONY: node-version
 node-version:
@@ -50,14 +53,19 @@ build/node/built: $(NODE_SOURCES) $(PACKAGES)
 	$(BIN)/tsc -p tsconfig.build.json
 	@touch $@
 
+# What it shares with the command is compiled once more, into its own folder. Its pages' files and its migrations stay where they are.
+build/approval/built: $(SERVICE_SOURCES) $(PACKAGES)
+	$(BIN)/tsc -p approval/tsconfig.json
+	@touch $@
+
 # --- running ----------------------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: build ## start Envoy with the guard; PORT, ADMIN_PORT, UPSTREAM=http://host:port/path, ALLOW=a,b, POLICY=file, ENVOY, ENVOY_VERSION
+run: build ## start Envoy with the guard; PORT, ADMIN_PORT, UPSTREAM=http://host:port/path, ALLOW=a,b, POLICY=file, ENVOY, ENVOY_VERSION; APPROVAL=1: flagged calls wait for a person
 	@$(MCP_GUARD) run
 
 .PHONY: try
-try: build ## call the running guard with the MCP client SDK and show what passes; URL=http://host:port/path
+try: build ## call the running guard with the MCP client SDK and show what passes; URL=http://host:port/path; APPROVAL=1: a call that waits for a person
 	@$(MCP_GUARD) try
 
 # --- checking ---------------------------------------------------------------------------------------------------------
@@ -115,7 +123,7 @@ soak: build ## ten minutes of mixed exchanges, memory flat, nothing left open; S
 	TEST_LANE=soak $(BIN)/vitest run test/soak
 
 .PHONY: bench
-bench: bench-json bench-envoy ## both benchmarks; each can be run alone
+bench: bench-json bench-envoy bench-approval ## all three benchmarks; each can be run alone
 
 .PHONY: bench-json
 bench-json: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as-strict.wasm build/bench/built ## time per byte of the JSON reader and its peers; writes bench/results/json.md
@@ -129,6 +137,10 @@ bench-envoy: build build/bench-floor.wasm build/bench-floor-responses.wasm build
 bench-check: build build/bench-floor.wasm build/bench-floor-responses.wasm build/bench-envoy/built ## compare the CPU per request with what is recorded; fails when it is 15 % worse
 	BENCH_CHECK=1 BENCH_ROUNDS=$${BENCH_ROUNDS:-20} node build/bench-envoy/bench/envoy/main.js
 
+.PHONY: bench-approval
+bench-approval: build build/bench-envoy/built ## what approvals cost: calls that need none, click to server, a thousand that wait (half an hour); BENCH_ROUNDS, BENCH_CLICKS, BENCH_CROWDS, BENCH_SCENARIOS; writes bench/results/approval.md
+	node --no-liftoff --no-wasm-tier-up build/bench-envoy/bench/envoy/approval.js
+
 .PHONY: bench-refusals
 bench-refusals: build build/bench-envoy/built ## what refusals do to the connections behind Envoy; needs Go; writes bench/results/refusals.md
 	@command -v go >/dev/null || { echo "not run: bench-refusals: there is no Go here" >&2; exit 1; }
@@ -138,7 +150,7 @@ bench-refusals: build build/bench-envoy/built ## what refusals do to the connect
 build/bench-%.wasm: bench/assembly/%.ts bench/assembly/floor.ts bench/assembly/env.ts bench/assembly/floor.asconfig.json $(FILTER_SOURCES) $(PACKAGES)
 	$(BIN)/asc $< --config bench/assembly/floor.asconfig.json --outFile $@
 
-build/bench-envoy/built: $(wildcard bench/envoy/*.ts) bench/envoy/tsconfig.json $(NODE_SOURCES) $(PACKAGES)
+build/bench-envoy/built: $(wildcard bench/envoy/*.ts) bench/envoy/tsconfig.json $(BENCH_STACK) $(NODE_SOURCES) $(PACKAGES)
 	$(BIN)/tsc -p bench/envoy/tsconfig.json
 	@touch $@
 

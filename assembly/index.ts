@@ -6,8 +6,10 @@ import "./host/abort";
 
 import { Action } from "./host/abi";
 import { allocateForHost } from "./host/landing";
-import { onCollectorAnswer } from "./stream/collector";
+import { onApprovalAnswer } from "./stream/approval";
+import { isCollectorAnswer, onCollectorAnswer } from "./stream/collector";
 import { configure, startVm } from "./stream/configure";
+import { beginEndings, endEndings } from "./stream/endings";
 import { exchangeOf } from "./stream/exchange";
 import { guardOf } from "./stream/guard";
 import { createContext, deleteContext } from "./stream/lifecycle";
@@ -88,7 +90,11 @@ export function proxy_on_http_call_response(
   _trailers: u32,
 ): void {
   const guard = guardOf(rootId);
-  if (guard !== null) onCollectorAnswer(guard, token, bodyBytes);
+  if (guard === null) return;
+  beginEndings();
+  if (isCollectorAnswer(guard, token)) onCollectorAnswer(guard, token, bodyBytes);
+  else onApprovalAnswer(guard, token, bodyBytes);
+  endEndings(guard);
 }
 
 export function proxy_on_log(contextId: u32): void {

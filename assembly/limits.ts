@@ -157,6 +157,82 @@ export const RETRY_DOUBLINGS: u32 = 6;
 /** Bytes of a collector's answer that are looked at. */
 export const ANSWER_BYTES_MAX: u32 = 4096;
 
+// --- A human's approval (configuration member `approval`) ---
+
+/** Bytes of `approval.server`, of the `kid` of a key, and of the name of a variable of the environment. Over it: refused. */
+export const APPROVAL_SERVER_BYTES_MAX: u32 = 128;
+export const RECEIPT_KID_BYTES_MAX: u32 = 64;
+export const VARIABLE_NAME_BYTES_MAX: u32 = 128;
+
+/** Bytes of `approval.page`; with an id it is a link of a length that every client shows. Over it: refused. */
+export const APPROVAL_PAGE_BYTES_MAX: u32 = 512;
+
+/** Bytes of `authority` and of `path` of the service. Over it: refused. */
+export const APPROVAL_TEXT_BYTES_MAX: u32 = 256;
+
+/** Entries of `approval.keys`: the key in use, and the one before or after it. Over it: refused. */
+export const RECEIPT_KEYS_MAX: u32 = 2;
+
+/** Milliseconds that the service has to answer. At it: approval_unavailable, after some attempts. */
+export const APPROVAL_TIMEOUT_MS_DEFAULT: u32 = 5_000;
+export const APPROVAL_TIMEOUT_MS_MIN: u32 = 100;
+export const APPROVAL_TIMEOUT_MS_MAX: u32 = 60_000;
+
+/** Milliseconds between two questions about all calls that wait: how long a person's click takes at most to be seen. */
+export const APPROVAL_POLL_MS_DEFAULT: u32 = 1_000;
+export const APPROVAL_POLL_MS_MIN: u32 = 250;
+export const APPROVAL_POLL_MS_MAX: u32 = 10_000;
+
+/** Seconds that a call waits before its client gets the link. Below the 60 s of the usual client timeout. */
+export const HOLD_SECONDS_DEFAULT: u32 = 45;
+export const HOLD_SECONDS_MAX: u32 = 300;
+
+/** Bytes of what a human has to read of one call; nobody reviews more. Over it: arguments_too_large. */
+export const APPROVAL_ARGUMENTS_BYTES_DEFAULT: u32 = 64 << 10;
+export const APPROVAL_ARGUMENTS_BYTES_MIN: u32 = 1 << 10;
+export const APPROVAL_ARGUMENTS_BYTES_MAX: u32 = 64 << 10;
+
+/** Calls that wait, of each guard and worker. One poll has the ids of a thousand. Over it: approval_limit. */
+export const WAITING_DEFAULT: u32 = 1_000;
+export const WAITING_MAX: u32 = 10_000;
+
+/** Of these, those of one principal. Over it: approval_limit. */
+export const WAITING_PER_PRINCIPAL_DEFAULT: u32 = 10;
+export const WAITING_PER_PRINCIPAL_MAX: u32 = 1_000;
+
+/** Bytes of a call beside what is reviewed of it: names, `_meta`, white space. Over it: arguments_too_large. */
+export const APPROVAL_REST_BYTES: u32 = 64 << 10;
+
+/** Ids of one poll; the service takes no more. The others are in the next one. */
+export const POLLED_IDS_MAX: u32 = 1_000;
+
+/** Bytes of an answer of the service: a thousand ids with their states. A larger one is none. */
+export const APPROVAL_ANSWER_BYTES_MAX: u32 = 64 << 10;
+
+/** Times that opening an approval, or claiming it, is tried. Then: approval_unavailable. */
+export const APPROVAL_TRIES: u32 = 3;
+
+/** How often the time between polls doubles while the service does not answer. */
+export const APPROVAL_BACKOFF_DOUBLINGS: u32 = 4;
+
+/** Bytes of the secret for the service. A longer one is as good as none: the configuration is refused. */
+export const APPROVAL_SECRET_BYTES_MAX: u32 = 512;
+
+/** Bytes of all variables together; a proxy's whole environment has some thousand. Over it: none is there. */
+export const ENVIRONMENT_BYTES_MAX: u32 = 64 << 10;
+
+/** Bytes of one receipt; with every text at its longest it has some 3,000. Over it: approval_signature. */
+export const RECEIPT_BYTES_MAX: u32 = 4096;
+
+/** Bytes of the approver's text: an issuer, a separator and a subject of 255 bytes. Over it: approval_mismatch. */
+export const APPROVER_BYTES_MAX: u32 = 512;
+
+/** Seconds by which the clocks of the service and the proxy may differ. Over it: approval_mismatch. */
+export const CLOCK_SKEW_SECONDS: u64 = 30;
+
+/** Seconds that a receipt may be good for; the service gives 60. Over it: approval_mismatch. */
+export const RECEIPT_SECONDS_MAX: u64 = 300;
+
 // --- Metrics (configuration member `metrics`) ---
 
 /** Listed tools that have counters of their own; the most also of a VM, whatever policies come. Each takes a kilobyte of the proxy for ever. */
@@ -188,6 +264,12 @@ export const MEMBER_SLOTS_MIN: u32 = 64;
 
 /** Streams of one VM. A record has some 800 bytes with its facts, so this is 52 MB. Over it: overloaded. */
 export const EXCHANGES_MAX: u32 = 65536;
+
+/** Streams that end in one callback of a root context. Envoy's V8 has room for some 300 callbacks one inside the other. The others: one HURRY_MS later. */
+export const ENDINGS_MAX: u32 = 32;
+
+/** Milliseconds to a tick for what a callback has left. */
+export const HURRY_MS: u32 = 1;
 
 /** Plugin configurations of one VM; each takes a few kilobytes. Over it the configuration is refused. */
 export const GUARDS_MAX: u32 = 4096;

@@ -70,6 +70,7 @@ describe("layout", () => {
         "SECURITY.md",
       ],
       ...[
+        "approval",
         "asconfig.json",
         "assembly",
         "bench",
@@ -107,6 +108,7 @@ describe("imports of the filter", () => {
     rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
     audit: ["host", "json", "policy"],
+    approval: ["host", "json", "policy"],
     identity: ["host", "policy"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
@@ -155,7 +157,7 @@ describe("imports of the filter", () => {
 
 describe("the filter's dialect", () => {
   const HOT = FILTER.filter((file) =>
-    /^assembly\/(audit|identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file),
+    /^assembly\/(approval|audit|identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file),
   );
 
   it("allocates nothing that the garbage collector sees on the request path", () => {
@@ -168,6 +170,10 @@ describe("the filter's dialect", () => {
   it("takes memory only where it is accounted for", () => {
     const allocations = codeWith(HOT, /heap\.alloc/);
     const places = [
+      "approval/hold.ts",
+      "approval/members.ts",
+      "approval/receipt.ts",
+      "policy/approver.ts",
       "audit/chain.ts",
       "audit/queue.ts",
       "audit/redact.ts",
@@ -176,6 +182,7 @@ describe("the filter's dialect", () => {
       "mcp/mirror.ts",
       "policy/argument-rule.ts",
       "policy/collector.ts",
+      "policy/hints.ts",
       "policy/identity.ts",
       "policy/name-set.ts",
       "policy/policy.ts",

@@ -23,7 +23,17 @@ import { createCollector } from "../policy/collector";
 import { AuditBody, AuditRequired, Policy } from "../policy/policy";
 import { expected, placeAtHand, told } from "./problem";
 import { pointerTo, readPointers } from "./rules";
-import { Member, nextMember, number, readNumber, readStart, readString, readWord, textAt, textBytes } from "./values";
+import {
+  Member,
+  nextMember,
+  number,
+  readNumber,
+  readPrintable,
+  readStart,
+  readWord,
+  textAt,
+  textBytes,
+} from "./values";
 
 const KNOWN = "line arguments response otlp required redact redact_response record_bytes";
 const KNOWN_COLLECTOR = "cluster authority path timeout_ms flush_ms queue_bytes messages";
@@ -211,13 +221,4 @@ function readCollectorMember(reader: JsonReader, index: i32): bool {
       return word >= 0;
     }
   }
-}
-
-function readPrintable(reader: JsonReader, most: u32, what: Literal): bool {
-  if (!readString(reader, most, what)) return false;
-  for (let i: u32 = 0; i < textBytes; i++) {
-    // SAFETY: i < textBytes.
-    if (u32(load<u8>(textAt + i)) - 0x21 > 0x5d) return expected(reader, Token.String, textAt, textBytes, what);
-  }
-  return true;
 }

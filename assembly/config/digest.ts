@@ -12,6 +12,7 @@ import {
   writeLiteral,
   writeNumber,
 } from "../memory/writer";
+import { Approver, LegacyCarrier } from "../policy/approver";
 import { ArgumentRule, pointerBytes, RuleKind, segmentAt, segmentBytes } from "../policy/argument-rule";
 import { Collector } from "../policy/collector";
 import { Identity } from "../policy/identity";
@@ -31,6 +32,7 @@ import {
   RequestHeaders,
 } from "../policy/policy";
 import { Traversal } from "../uri/rules";
+import { writeSpki } from "./p256-key";
 
 /** The first 64 bits of the digest, as the first 16 hexadecimal digits. */
 export function policyDigest(policy: Policy): u64 {
@@ -56,6 +58,8 @@ export function policyDigest(policy: Policy): u64 {
   if (collector !== null) {
     room += 256 + (collector.clusterBytes + collector.authorityBytes + collector.pathBytes) * 6;
   }
+  const approver = policy.approver;
+  if (approver !== null) room += approverRoom(approver);
   const writer = allocateWriter(room);
   writePolicy(writer, policy);
   // SAFETY: the digest has 32 bytes.
@@ -87,6 +91,18 @@ function identityRoom(identity: Identity): u32 {
     source = source.next;
   }
   return room;
+}
+
+/** Two keys take some 600 bytes beside the names. */
+function approverRoom(approver: Approver): u32 {
+  let bytes = approver.serverBytes + approver.pageBytes + approver.clusterBytes + approver.authorityBytes;
+  bytes += approver.pathBytes + approver.secretEnvBytes;
+  let key = approver.firstKey;
+  while (key !== null) {
+    bytes += key.kidBytes;
+    key = key.next;
+  }
+  return 1024 + bytes * 6;
 }
 
 /** Members in the order of their names, as RFC 8785 section 3.2.3 has it. */
@@ -163,11 +179,51 @@ function writePolicy(writer: Writer, policy: Policy): void {
 function writeApproval(writer: Writer, policy: Policy): void {
   const tools = policy.approvalTools;
   const exempt = policy.approvalExempt;
-  if (!policy.approvalOff && tools === null && exempt === null) return;
+  const approver = policy.approver;
+  if (!policy.approvalOff && approver === null && tools === null && exempt === null) return;
   writeLiteral(writer, '"approval":{');
+  if (approver !== null) writeCount(writer, "arguments_bytes", approver.argumentsBytesMax);
   if (exempt !== null) writeList(writer, "exempt", exempt);
-  if (policy.approvalOff) writeWord(writer, "mode", "off");
+  if (approver !== null) writeApprover(writer, approver);
+  else if (policy.approvalOff) writeWord(writer, "mode", "off");
   if (tools !== null) writeList(writer, "tools", tools);
+  if (approver !== null) {
+    writeCount(writer, "waiting", approver.waitingMax);
+    writeCount(writer, "waiting_per_principal", approver.waitingPerPrincipalMax);
+  }
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+}
+
+/** What stands between `exempt` and `tools`. */
+function writeApprover(writer: Writer, approver: Approver): void {
+  writeCount(writer, "hold_seconds", approver.holdMs / 1000);
+  writeLiteral(writer, '"keys":[');
+  let key = approver.firstKey;
+  while (key !== null) {
+    writeLiteral(writer, '{"kid":');
+    writeJsonString(writer, key.kidAt, key.kidBytes);
+    writeLiteral(writer, ',"spki":"');
+    writeSpki(writer, key.spkiAt);
+    writeLiteral(writer, '"},');
+    key = key.next;
+  }
+  writer.length--; // The comma behind the last entry; there is at least one.
+  writeLiteral(writer, "],");
+  const carrier = approver.legacyCarrier;
+  writeWord(writer, "legacy_carrier", carrier == LegacyCarrier.UrlElicitation ? "url_elicitation" : "tool_error");
+  writeWord(writer, "mode", "required");
+  writeText(writer, "page", approver.pageAt, approver.pageBytes);
+  writeText(writer, "server", approver.serverAt, approver.serverBytes);
+  writeLiteral(writer, '"service":{');
+  writeText(writer, "authority", approver.authorityAt, approver.authorityBytes);
+  writeText(writer, "cluster", approver.clusterAt, approver.clusterBytes);
+  writeText(writer, "path", approver.pathAt, approver.pathBytes);
+  writeCount(writer, "poll_ms", approver.pollMs);
+  if (approver.secretEnvBytes != 0) {
+    writeText(writer, "secret_env", approver.secretEnvAt, approver.secretEnvBytes);
+  }
+  writeCount(writer, "timeout_ms", approver.timeoutMs);
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
 }
@@ -345,6 +401,12 @@ function writeWord(writer: Writer, name: Literal, word: Literal): void {
   writeByte(writer, 0x22);
   writeLiteral(writer, word);
   writeLiteral(writer, '",');
+}
+
+function writeText(writer: Writer, name: Literal, address: usize, bytes: u32): void {
+  writeName(writer, name);
+  writeJsonString(writer, address, bytes);
+  writeByte(writer, 0x2c);
 }
 
 function writeCount(writer: Writer, name: Literal, value: u32): void {

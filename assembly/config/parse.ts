@@ -47,9 +47,10 @@ import {
 } from "../limits";
 import { Method, methodOf } from "../mcp/method";
 import { Literal } from "../memory/bytes";
-import { allocateNameSet, firstName, hasName, NameSet, nameBytes, nextName } from "../policy/name-set";
+import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
+import { readApproval } from "./approval";
 import { readAudit } from "./audit";
 import { readIdentity } from "./identity";
 import {
@@ -170,6 +171,10 @@ function readRoot(source: JsonReader, policy: Policy): bool {
   if (policy.requestHeaders == RequestHeaders.Hold && policy.requestBody == RequestBody.Stream) {
     return told("found request_headers: hold with request_body: stream, expected one of them without the other");
   }
+  // A call that waits for a human must not be at the server in part, and what a client holds for the guard is taken out of it.
+  if (policy.approver !== null && policy.requestBody == RequestBody.Stream) {
+    return told("found approval.mode: required with request_body: stream, expected one of them without the other");
+  }
   if (policy.methods === null) policy.methods = allocateNameSet(0, 0);
   return true;
 }
@@ -217,8 +222,12 @@ function readMember(source: JsonReader, policy: Policy): bool {
     }
     case 9:
       return readLimits(source, policy);
-    case 10:
-      return readApproval(source, policy);
+    case 10: {
+      const before = enterMember("approval");
+      const isGood = readApproval(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
     case 11:
       return readPrompts(source, policy);
     case 12:
@@ -400,45 +409,6 @@ function readRequestBody(source: JsonReader, policy: Policy): bool {
   const body = readMemberWord(source, "request_body", "whole stream");
   policy.requestBody = body;
   return body >= 0;
-}
-
-function readApproval(source: JsonReader, policy: Policy): bool {
-  const before = enterMember("approval");
-  if (!readStart(source, Token.ObjectStart, "an object with mode, tools and exempt")) return false;
-  const place = placeAtHand();
-  while (true) {
-    const index = nextMember(source, "mode tools exempt", place);
-    if (index == Member.End) break;
-    if (index == Member.Bad || !readApprovalMember(source, policy, index)) return false;
-  }
-  const tools = policy.approvalTools;
-  const exempt = policy.approvalExempt;
-  if (!policy.approvalOff && tools === null && exempt === null) {
-    return told("found no member, expected mode, tools or exempt");
-  }
-  if (tools !== null && exempt !== null && haveOneName(tools, exempt)) {
-    return told("found one name in tools and in exempt, expected it in one of them");
-  }
-  leavePath(before);
-  return true;
-}
-
-function readApprovalMember(source: JsonReader, policy: Policy, index: i32): bool {
-  if (index == 0) {
-    policy.approvalOff = true;
-    return readWord(source, "off") >= 0;
-  }
-  const names = readNames(source, NAME_BYTES_MAX, TOOL_NAME);
-  if (index == 1) policy.approvalTools = names;
-  else policy.approvalExempt = names;
-  return names !== null;
-}
-
-function haveOneName(some: NameSet, others: NameSet): bool {
-  for (let name = firstName(some); name != 0; name = nextName(some, name)) {
-    if (hasName(others, name, nameBytes(name))) return true;
-  }
-  return false;
 }
 
 function readMetrics(source: JsonReader, policy: Policy): bool {

@@ -233,3 +233,13 @@ function doubled(names: NameSet, most: u32): NameSet {
   freeNameSet(names);
   return larger;
 }
+
+/** Reads a string of 1 to `most` bytes of printable ASCII without space; `what` says so. False when the problem has been told. */
+export function readPrintable(reader: JsonReader, most: u32, what: Literal): bool {
+  if (!readString(reader, most, what)) return false;
+  for (let i: u32 = 0; i < textBytes; i++) {
+    // SAFETY: i < textBytes.
+    if (u32(load<u8>(textAt + i)) - 0x21 > 0x5d) return expected(reader, Token.String, textAt, textBytes, what);
+  }
+  return true;
+}

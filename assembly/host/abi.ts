@@ -44,6 +44,9 @@ export const enum Action {
   HoldBody = 2,
 }
 
+/** Of a body: it waits in Envoy, and all of it can be read and replaced until the request goes on. */
+export const HOLD_WHOLE_BODY: Action = Action.HoldHeaders;
+
 /** `xds.listener_direction` (Envoy: core.v3.TrafficDirection). */
 export const enum ListenerDirection {
   Outbound = 2,

@@ -4,6 +4,7 @@
 // The raw imports come from the SDK where it binds them rightly. Its runtime is not used: it throws on every status that
 // is not Ok, and a trap ends the VM for all streams of the worker.
 export {
+  proxy_call_foreign_function,
   proxy_continue_stream,
   proxy_define_metric,
   proxy_get_buffer_bytes,

@@ -103,6 +103,12 @@ export function isMirroredName(mirror: Mirror, address: usize, bytes: u32): bool
   return says(mirror.name, address, bytes);
 }
 
+/** Whether the request says that it is of MCP 2025-11-25, the last revision of the legacy era. */
+export function isLatestLegacy(mirror: Mirror): bool {
+  const version = mirror.version;
+  return version.count == 1 && !version.isBad && equalsLiteral(version.at, version.bytes, "2025-11-25");
+}
+
 /** None when headers and body agree on the era and on what is asked for; the message has passed `finishEnvelope`. */
 export function checkMirror(message: Message, mirror: Mirror): Fault {
   if (mirror.version.count > 1) return Fault.HeaderMismatch;

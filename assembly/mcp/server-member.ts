@@ -47,6 +47,9 @@ export const enum ServerMember {
   /** `error.code` and `result.isError`: for the record alone, so that nothing is near to them. */
   Code,
   IsError,
+  /** What a server says of its tool (`hintMemberOf`). */
+  Annotations,
+  DestructiveHint,
 }
 
 /** The member of `place` whose name is the `bytes` bytes at `address`. Byte for byte; `Near` when only nearly. */
@@ -57,6 +60,18 @@ export function serverMemberOf(place: ServerPlace, address: usize, bytes: u32): 
   // What is left when nobody sees it could be a name of ours; then it is near whatever it is.
   const seen = withoutHidden(address, bytes);
   return exactly(place, withoutHiddenAt, seen, 0) == ServerMember.Unknown ? ServerMember.Unknown : ServerMember.Near;
+}
+
+/**
+ * The same for what a server says of its tools, where that counts and `serverMemberOf` knows nothing. By exact bytes alone: no member is taken
+ * out because it looks like one of these.
+ */
+export function hintMemberOf(place: ServerPlace, address: usize, bytes: u32): ServerMember {
+  if (place == ServerPlace.Tool && equalsLiteral(address, bytes, "annotations")) return ServerMember.Annotations;
+  if (place == ServerPlace.ToolAnnotations && equalsLiteral(address, bytes, "destructiveHint")) {
+    return ServerMember.DestructiveHint;
+  }
+  return ServerMember.Unknown;
 }
 
 function exactly(place: ServerPlace, address: usize, bytes: u32, least: u32): ServerMember {

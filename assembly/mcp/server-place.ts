@@ -19,6 +19,7 @@ export const enum ServerPlace {
   Tool,
   ToolMeta,
   ToolUi,
+  ToolAnnotations,
   Prompt,
   Resource,
   Template,

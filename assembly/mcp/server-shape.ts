@@ -39,6 +39,7 @@ export function placeIn(parent: ServerPlace, member: ServerMember, isObject: boo
       return !isObject && member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
     case ServerPlace.Tool:
       if (member == ServerMember.Meta) return isObject ? ServerPlace.ToolMeta : ServerPlace.None;
+      if (member == ServerMember.Annotations) return isObject ? ServerPlace.ToolAnnotations : ServerPlace.None;
       return !isObject && member == ServerMember.Icons ? ServerPlace.Icons : ServerPlace.None;
     case ServerPlace.ToolMeta:
       return isObject && member == ServerMember.Ui ? ServerPlace.ToolUi : ServerPlace.None;

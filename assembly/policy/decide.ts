@@ -67,7 +67,9 @@ function decideTool(policy: Policy, message: Message, findings: Findings): Reaso
   // A longer name cannot be listed; only NAME_BYTES_MAX bytes of it are here.
   if (message.nameBytes > NAME_BYTES_MAX) return Reason.ToolNotListed;
   if (!isListed(policy.tools, message.nameAt, message.nameBytes)) return Reason.ToolNotListed;
-  if (!policy.approvalOff && isFlagged(policy, message.nameAt, message.nameBytes)) return Reason.ApprovalNotConfigured;
+  if (!policy.approvalOff && policy.approver === null && isFlagged(policy, message.nameAt, message.nameBytes)) {
+    return Reason.ApprovalNotConfigured;
+  }
   return (findings.walk.broken & ruleBits(policy, message)) != 0 ? Reason.ArgumentNotAllowed : Reason.None;
 }
 

@@ -1,13 +1,18 @@
 // What the policy has found out about the texts of a message while it was read: URIs, prompt names, argument rules. They are
 // not kept, so each is judged when the walk through the envelope stops at it, and only the outcome stays.
 
-import { RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
+import { APPROVAL_REST_BYTES, NAME_BYTES_MAX, RECORD_URI_MAX, URI_BYTES_MAX } from "../limits";
 import { Entry, Envelope, NO_OFFSET, openPiece, Step, walk } from "../mcp/envelope";
 import { Fault } from "../mcp/fault";
+import { Kind, Message } from "../mcp/message";
 import { appendBytes, Buffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { equalsLiteral } from "../memory/bytes";
 import { beginSha256, SHA256_BYTES, Sha256, sha256, updateSha256 } from "../memory/sha256";
 import { Form } from "../uri/rules";
+import { Approver } from "./approver";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
+import { isFlagged, isHinted } from "./flagged";
+import { Hints } from "./hints";
 import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
 import { AuditBody, AuditLine, Policy } from "./policy";
 import { Reason } from "./reason";
@@ -36,6 +41,12 @@ export class Findings {
   argumentsHash: Sha256;
   /** Their first bytes, when the policy wants them as text. */
   argumentsText: Buffer;
+  /** The text of the message, as long as it may be a call that a human has to approve; and whether it is known that it is none, or too long. */
+  text: Buffer;
+  isOther: bool;
+  /** Under a policy that asks humans: whether the name has been read, and whether by then its server had announced the tool as destructive. */
+  isNamed: bool;
+  isHinted: bool;
 }
 
 /** What a message is about, beside the name in its params. */
@@ -61,7 +72,7 @@ export const FINDINGS_BYTES: u32 =
   SUBJECT_ROOM +
   DIGEST_BYTES +
   SHA256_BYTES +
-  u32(offsetof<Buffer>());
+  2 * u32(offsetof<Buffer>());
 
 /** Makes findings ready; they have FINDINGS_BYTES, 8-aligned. */
 export function initFindings(findings: Findings): void {
@@ -71,6 +82,8 @@ export function initFindings(findings: Findings): void {
   findings.argumentsHash = changetype<Sha256>(subjectDigestAt(findings) + DIGEST_BYTES);
   findings.argumentsText = changetype<Buffer>(subjectDigestAt(findings) + DIGEST_BYTES + SHA256_BYTES);
   initBuffer(findings.argumentsText);
+  findings.text = changetype<Buffer>(changetype<usize>(findings.argumentsText) + offsetof<Buffer>());
+  initBuffer(findings.text);
   resetFindings(findings);
 }
 
@@ -88,16 +101,67 @@ export function resetFindings(findings: Findings): void {
   findings.hasSubjectDigest = false;
   beginSha256(findings.argumentsHash);
   freeBuffer(findings.argumentsText);
+  freeBuffer(findings.text);
+  findings.isOther = false;
+  findings.isNamed = false;
+  findings.isHinted = false;
   resetArgumentWalk(findings.walk);
 }
 
-/** Reads the next `bytes` bytes of the body at `address`. A fault is final. */
-export function readPiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {
+/** Reads the next `bytes` bytes of the body at `address`. A fault is final. `hints`: what servers have said of their tools, if it counts. */
+export function readPiece(
+  policy: Policy,
+  hints: Hints | null,
+  envelope: Envelope,
+  findings: Findings,
+  address: usize,
+  bytes: u32,
+): Fault {
   const fault = judgePiece(policy, envelope, findings, address, bytes);
   if (policy.auditArguments != AuditBody.None && envelope.argumentsFrom != NO_OFFSET) {
     takeArguments(policy, envelope, findings, address, bytes);
   }
+  const approver = policy.approver;
+  if (approver !== null) {
+    if (hints !== null && !findings.isNamed) noteHint(policy, hints, envelope.message, findings);
+    if (!findings.isOther) takeText(policy, approver, envelope.message, findings, address, bytes);
+  }
   return fault;
+}
+
+/** Looks the name up as soon as it has been read, once: a hint that comes while the call is under way finds its text gone. */
+function noteHint(policy: Policy, hints: Hints, message: Message, findings: Findings): void {
+  if (message.nameKind == Kind.Absent) return;
+  findings.isNamed = true;
+  findings.isHinted = isHinted(policy, hints, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+}
+
+/** Bytes of a message that are kept: what is reviewed may come with white space, or carried by a modern client for us, a third longer than it was. */
+export function textBytesMax(approver: Approver): u32 {
+  return 3 * approver.argumentsBytesMax + APPROVAL_REST_BYTES;
+}
+
+/** Keeps the piece, unless the message cannot be a call that a human has to approve: its arguments may stand before its name. */
+function takeText(
+  policy: Policy,
+  approver: Approver,
+  message: Message,
+  findings: Findings,
+  address: usize,
+  bytes: u32,
+): void {
+  const isOther =
+    (message.methodKind != Kind.Absent && !equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) ||
+    (message.nameKind != Kind.Absent &&
+      !findings.isHinted &&
+      !isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX)));
+  const text = findings.text;
+  if (isOther || bytes > textBytesMax(approver) - text.length) {
+    findings.isOther = true;
+    freeBuffer(text);
+  } else {
+    appendBytes(text, address, bytes);
+  }
 }
 
 /** Takes what the piece has of the arguments. */

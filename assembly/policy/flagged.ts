@@ -1,10 +1,12 @@
-// Which tools a human must approve (the security standard's prefixes): by the words of their names, and by the lists of the policy.
+// Which tools a human must approve (the security standard's prefixes): by the words of their names, by the lists of the policy, and where people
+// are asked by what servers say of their tools.
 //
 //   delete_repo   bulk-delete   repoDelete   lastUpdatedBy   v2execute     are flagged
 //   undelete      get_repo      outdated     REPODELETE                    are not
 //
 // schema/flagged-names.json is the table that this, the command and the documentation are held to.
 
+import { Hints, hasHint } from "./hints";
 import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 
@@ -12,6 +14,16 @@ import { Policy } from "./policy";
 export function isFlagged(policy: Policy, name: usize, bytes: u32): bool {
   if (isIn(policy.approvalExempt, name, bytes)) return false;
   return isIn(policy.approvalTools, name, bytes) || hasFlaggedWord(name, bytes);
+}
+
+/**
+ * Whether a call of the tool needs a human's approval because its server announces it as destructive, unless it is in `approval.exempt`. Hints
+ * of a server only tighten (MCP 2025-11-25 and 2026-07-28, `ToolAnnotations`: they are not to be trusted), so there is no other one.
+ */
+export function isHinted(policy: Policy, hints: Hints, name: usize, bytes: u32): bool {
+  const tools = policy.tools;
+  if (tools === null || !hasHint(hints, tools, name, bytes)) return false;
+  return !isIn(policy.approvalExempt, name, bytes);
 }
 
 function isIn(names: NameSet | null, name: usize, bytes: u32): bool {

@@ -3,6 +3,7 @@
 
 import { JsonLimits } from "../json/reader";
 import { Traversal } from "../uri/rules";
+import { Approver, freeApprover } from "./approver";
 import { ArgumentRule, freeRules } from "./argument-rule";
 import { Collector } from "./collector";
 import { freeIdentity, Identity } from "./identity";
@@ -70,7 +71,7 @@ export const enum AuditBody {
 /** `audit.required`: which calls wait until the collector has acknowledged their record. */
 export const enum AuditRequired {
   None,
-  /** Of tools whose names say that a human must approve them. */
+  /** Of tools whose calls a human must approve. */
   Approval,
   All,
 }
@@ -107,6 +108,8 @@ export class Policy {
   /** `approval.tools`: flagged whatever their names are; `approval.exempt`: not flagged. Null when the member is absent. */
   approvalTools: NameSet | null;
   approvalExempt: NameSet | null;
+  /** `approval: {mode: required}`: who is asked; null otherwise. */
+  approver: Approver | null;
   /** `sampling: allow`. */
   samplingAllowed: bool;
   /** Not `elicitation: deny`, not `roots: deny`. */
@@ -189,6 +192,8 @@ export function freePolicy(policy: Policy): void {
   if (identity !== null) freeIdentity(identity);
   const collector = policy.collector;
   if (collector !== null) heap.free(changetype<usize>(collector));
+  const approver = policy.approver;
+  if (approver !== null) freeApprover(approver);
   freeRules(policy.argumentRules);
   freeRules(policy.redactedArguments);
   freeRules(policy.redactedResponse);

@@ -88,6 +88,18 @@ export const enum Reason {
   // The trail.
   AuditUnavailable,
 
+  // A human's approval.
+  ArgumentsTooLarge,
+  ApprovalPending,
+  ApprovalDenied,
+  ApprovalExpired,
+  ApprovalReplayed,
+  ApprovalSignature,
+  ApprovalMismatch,
+  ApprovalPrincipal,
+  ApprovalUnavailable,
+  ApprovalLimit,
+
   Count,
 }
 
@@ -122,6 +134,8 @@ export class ReasonInfo {
   /** Configuration member that would let the request pass; empty when none does. */
   openedBy: Literal;
   answer: Answer;
+  /** Whether the call was held for a person, so that its tool is no secret. */
+  isAboutApproval: bool;
 }
 
 const table: usize = memory.data(offsetof<ReasonInfo>() * Reason.Count);
@@ -269,6 +283,40 @@ export function initReasons(): void {
   malformed(Reason.AuditUnavailable, "audit_unavailable", 503, INTERNAL_ERROR, "The audit trail is not available");
   infoOf(Reason.AuditUnavailable).answer = Answer.HttpWithId;
   opensWith(Reason.AuditUnavailable, "audit.required");
+
+  denial(
+    Reason.ArgumentsTooLarge,
+    "arguments_too_large",
+    413,
+    INVALID_PARAMS,
+    "Arguments are too large to be approved",
+    "approval.arguments_bytes",
+  );
+  denial(Reason.ApprovalPending, "approval_pending", 403, INVALID_PARAMS, "A person has to approve this call", "");
+  denial(Reason.ApprovalDenied, "approval_denied", 403, INVALID_PARAMS, "The call was not approved", "");
+  denial(Reason.ApprovalExpired, "approval_expired", 403, INVALID_PARAMS, "The approval has expired", "");
+  denial(Reason.ApprovalReplayed, "approval_replayed", 403, INVALID_PARAMS, "The approval has been used", "");
+  // What is wrong with a receipt is for the operator; the three have one text.
+  denial(
+    Reason.ApprovalSignature,
+    "approval_signature",
+    403,
+    INVALID_PARAMS,
+    "The approval is not valid",
+    "approval.keys",
+  );
+  denial(Reason.ApprovalMismatch, "approval_mismatch", 403, INVALID_PARAMS, "The approval is not valid", "");
+  denial(Reason.ApprovalPrincipal, "approval_principal", 403, INVALID_PARAMS, "The approval is not valid", "");
+  malformed(Reason.ApprovalUnavailable, "approval_unavailable", 503, INTERNAL_ERROR, "Approvals are not available");
+  // No fault of the params, and MCP has no code for "too many": the status says it (RFC 6585 section 4).
+  malformed(Reason.ApprovalLimit, "approval_limit", 429, INTERNAL_ERROR, "Too many calls wait for approval");
+  infoOf(Reason.ApprovalUnavailable).answer = Answer.HttpWithId;
+  infoOf(Reason.ApprovalLimit).answer = Answer.HttpWithId;
+  opensWith(Reason.ApprovalUnavailable, "approval.service");
+  opensWith(Reason.ApprovalLimit, "approval.waiting_per_principal");
+  for (let reason = Reason.ApprovalPending; reason <= Reason.ApprovalPrincipal; reason++) {
+    infoOf(reason).isAboutApproval = true;
+  }
 }
 
 /** The reason that stands for an error of the JSON reader. */

@@ -2,6 +2,7 @@
 
 import { isNamed, isRebuilt, ServerPlace } from "../mcp/server-place";
 import { appendByte, appendLiteral } from "../memory/buffer";
+import { addHint } from "../policy/hints";
 import { Frame } from "./frame";
 import { noteName } from "./named-list";
 import { appendInstead } from "./replace";
@@ -25,6 +26,9 @@ export function keepElement(rewriter: Rewriter, frame: Frame): void {
   if (!isRebuilt(parent.place) || !parent.isInElement) return;
   parent.isInElement = false;
   parent.kept++;
+  const hints = rewriter.hints;
+  // Whatever becomes of the rest of the list: it only makes us stricter.
+  if (hints !== null && frame.isDestructive) addHint(hints, frame.slot);
   if (isNamed(parent.place)) noteName(rewriter, parent, frame.slot);
 }
 

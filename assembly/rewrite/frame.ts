@@ -37,6 +37,8 @@ export class Frame {
   /** Where its name stands, from `at` on, when that is listed with hidden characters in it; else 0. */
   nameStart: u32;
   nameEnd: u32;
+  /** Of a tool: it says that it is destructive. */
+  isDestructive: bool;
   /** Of a content block: its type is known, it is a link, its URI has been judged and may pass. */
   hasType: bool;
   isLink: bool;

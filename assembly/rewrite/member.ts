@@ -1,7 +1,7 @@
 // Member names of a server's message: what of their values is captured, held or replaced.
 
 import { captureRaw, captureText } from "../json/reader";
-import { ServerMember, serverMemberOf } from "../mcp/server-member";
+import { hintMemberOf, ServerMember, serverMemberOf } from "../mcp/server-member";
 import { isRebuilt, ServerPlace } from "../mcp/server-place";
 import { Reason } from "../policy/reason";
 import { beginElement, dropElement, replaceBlock } from "./element";
@@ -18,7 +18,10 @@ export function noteKey(rewriter: Rewriter): void {
     return;
   }
   if (rewriter.dropDepth != 0 && rewriter.discarded == Reason.None) return;
-  const member = serverMemberOf(frame.place, reader.keyAt, reader.textBytes);
+  let member = serverMemberOf(frame.place, reader.keyAt, reader.textBytes);
+  if (member == ServerMember.Unknown && rewriter.hints !== null) {
+    member = hintMemberOf(frame.place, reader.keyAt, reader.textBytes);
+  }
   if (member == ServerMember.Near) {
     noteNear(rewriter, frame.place);
     return;

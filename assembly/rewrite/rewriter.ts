@@ -8,6 +8,7 @@ import { DEPTH_MAX, ID_BYTES_MAX, URI_BYTES_MAX } from "../limits";
 import { ServerMember } from "../mcp/server-member";
 import { ServerPlace } from "../mcp/server-place";
 import { appendLent, Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { Hints } from "../policy/hints";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { writeError } from "./error-message";
@@ -108,6 +109,8 @@ export class Rewriter {
   isStrict: bool;
   /** The exchange completes an argument of a prompt: values are no parts of URIs. */
   completesPrompt: bool;
+  /** Where to note what is said of tools; null when it counts for nothing. INVARIANT: they are those of the policy that it is called with. */
+  hints: Hints | null;
   /** Of this text: elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;
@@ -161,6 +164,7 @@ export function createRewriter(policy: Policy): Rewriter {
   rewriter.idAt = at + TEXT_ROOM;
   rewriter.isStrict = false;
   rewriter.completesPrompt = false;
+  rewriter.hints = null;
   beginText(rewriter);
   return rewriter;
 }

@@ -104,6 +104,10 @@ export function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): vo
     case ServerMember.Code:
       noteCode(rewriter, token);
       break;
+    case ServerMember.DestructiveHint:
+      // Inside of `annotations`, which stand in a tool.
+      if (token == Token.True) frameAt(rewriter, reader.depth - 1).isDestructive = true;
+      break;
     case ServerMember.IsError:
       if (!frame.isOfCall) noteIsError(rewriter, token);
       break;

@@ -4,27 +4,29 @@ import { continueRequest } from "../host/call";
 import { now } from "../host/clock";
 import { actOn } from "../host/context";
 import { NAME_BYTES_MAX } from "../limits";
-import { Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
 import { isFlagged } from "../policy/flagged";
 import { AuditRequired, Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { exportMessage, exportRequest } from "./audit-line";
 import { Decision } from "./counters";
+import { mayEnd } from "./endings";
 import { Exchange, Stage } from "./exchange";
 import { Answer, hasFullBatch, isBackingOff, sendBatch, takeAnswer } from "./export";
 import { Guard } from "./guard";
 import { hold, letGo } from "./held";
+import { Inspection } from "./inspection";
 import { endReading } from "./reading";
 import { refuse } from "./refuse";
 
 /** Whether a message that may pass has to wait until its record is safe. */
-export function mustWait(policy: Policy, message: Message): bool {
+export function mustWait(policy: Policy, inspection: Inspection): bool {
+  const message = inspection.message;
   if (policy.mode == Mode.Monitor) return false;
   if (policy.auditRequired == AuditRequired.All) return true;
   if (policy.auditRequired == AuditRequired.None) return false;
   if (!equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) return false;
-  return isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+  return inspection.findings.isHinted || isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
 }
 
 /** Has the request wait, or refuses it when it cannot; either way it is held. What is known of it has been noted. */
@@ -35,8 +37,8 @@ export function wait(exchange: Exchange): void {
     refuse(exchange, reason);
     exportMessage(exchange);
   } else if (!sendBatch(guard)) {
-    refuseWaiting(guard, u64.MAX_VALUE);
-    actOn(exchange.contextId);
+    refuseUpTo(guard, u64.MAX_VALUE);
+    refuse(exchange, Reason.AuditUnavailable);
   }
 }
 
@@ -57,9 +59,15 @@ function queueRequest(exchange: Exchange): Reason {
   return Reason.None;
 }
 
-/** From a tick: sends what waits. */
+/** From a tick: ends what an answer has left, and sends what waits. */
 export function flush(guard: Guard): void {
-  if (!sendBatch(guard)) endWaiting(guard, u64.MAX_VALUE);
+  if (!sendBatch(guard)) refuseUpTo(guard, u64.MAX_VALUE);
+  endWaiting(guard);
+}
+
+/** Whether request `token` went to the collector. */
+export function isCollectorAnswer(guard: Guard, token: u32): bool {
+  return guard.call == token;
 }
 
 /** `proxy_on_http_call_response`: the answer to request `token`, with `bodyBytes` bytes of body. */
@@ -67,19 +75,20 @@ export function onCollectorAnswer(guard: Guard, token: u32, bodyBytes: u32): voi
   const answer = takeAnswer(guard, token, bodyBytes);
   const queue = guard.queue;
   if (answer == Answer.None || queue === null) return;
-  if (answer == Answer.Acknowledged) {
-    resumeWaiting(guard, queue.gone);
-    actOn(guard.contextId);
-  } else {
-    // Of a batch that failed nothing is gone, but nobody shall wait for another try.
-    endWaiting(guard, answer == Answer.Rejected ? queue.gone : u64.MAX_VALUE);
+  if (answer == Answer.Acknowledged) guard.resumeUpTo = queue.gone;
+  // Of a batch that failed nothing is gone, but nobody shall wait for another try.
+  else refuseUpTo(guard, answer == Answer.Rejected ? queue.gone : u64.MAX_VALUE);
+  endWaiting(guard);
+  if ((hasWaiting(guard) || hasFullBatch(guard)) && !sendBatch(guard)) {
+    refuseUpTo(guard, u64.MAX_VALUE);
+    endWaiting(guard);
   }
-  if ((hasWaiting(guard) || hasFullBatch(guard)) && !sendBatch(guard)) endWaiting(guard, u64.MAX_VALUE);
 }
 
-function endWaiting(guard: Guard, upTo: u64): void {
-  refuseWaiting(guard, upTo);
-  actOn(guard.contextId);
+/** Has the requests whose records are among the first `upTo` of those so far refused, but for those that may go on. */
+function refuseUpTo(guard: Guard, upTo: u64): void {
+  const queue = guard.queue;
+  if (queue !== null) guard.refuseUpTo = min(upTo, queue.taken);
 }
 
 function hasWaiting(guard: Guard): bool {
@@ -91,14 +100,22 @@ function hasWaiting(guard: Guard): bool {
   return false;
 }
 
-/** Lets go on the requests whose records are among the first `upTo`. */
-function resumeWaiting(guard: Guard, upTo: u64): void {
+/** Lets go on what has been acknowledged, and refuses what will not be; as much of it as may end in one callback. */
+function endWaiting(guard: Guard): void {
   let exchange = guard.firstHeld;
   while (exchange !== null) {
     const after = exchange.nextHeld;
-    if (exchange.stage == Stage.Waiting && exchange.awaited <= upTo && actOn(exchange.contextId)) resume(exchange);
+    if (exchange.stage == Stage.Waiting) {
+      const mayGoOn = exchange.awaited <= guard.resumeUpTo;
+      if ((mayGoOn || exchange.awaited <= guard.refuseUpTo) && actOn(exchange.contextId)) {
+        if (!mayEnd()) break;
+        if (mayGoOn) resume(exchange);
+        else refuse(exchange, Reason.AuditUnavailable);
+      }
+    }
     exchange = after;
   }
+  actOn(guard.contextId);
 }
 
 function resume(exchange: Exchange): void {
@@ -111,16 +128,4 @@ function resume(exchange: Exchange): void {
   exchange.stage = Stage.Passed;
   exchange.decision = Decision.Allow;
   exchange.decidedAt = now();
-}
-
-/** Refuses the requests whose records are among the first `upTo`. */
-function refuseWaiting(guard: Guard, upTo: u64): void {
-  let exchange = guard.firstHeld;
-  while (exchange !== null) {
-    const after = exchange.nextHeld;
-    if (exchange.stage == Stage.Waiting && exchange.awaited <= upTo && actOn(exchange.contextId)) {
-      refuse(exchange, Reason.AuditUnavailable);
-    }
-    exchange = after;
-  }
 }

@@ -5,10 +5,11 @@ import { parsePolicy } from "../config/parse";
 import { toldProblem } from "../config/problem";
 import { BufferId, LogLevel } from "../host/abi";
 import { readBuffer } from "../host/buffer";
+import { readVariable } from "../host/environment";
 import { landedAt } from "../host/landing";
 import { log } from "../host/log";
 import { fillRandom } from "../host/random";
-import { TEXT_BYTES_MAX } from "../limits";
+import { APPROVAL_SECRET_BYTES_MAX, TEXT_BYTES_MAX } from "../limits";
 import { Literal } from "../memory/bytes";
 import { setShortHashKey } from "../memory/short-hash";
 import { setHashKey } from "../memory/siphash";
@@ -22,10 +23,12 @@ import {
   writeLiteral,
   writeNumber,
 } from "../memory/writer";
+import { setSecret } from "../policy/approver";
 import { isFlagged } from "../policy/flagged";
 import { firstName, nameBytes, nextName } from "../policy/name-set";
-import { Mode, Policy } from "../policy/policy";
+import { freePolicy, Mode, Policy } from "../policy/policy";
 import { initReasons } from "../policy/reason";
+import { forgetPolls } from "./approval";
 import { defineCounters } from "./counters";
 import { Guard, setPolicy } from "./guard";
 import { startTicking } from "./held";
@@ -34,6 +37,7 @@ import { defineToolCounters } from "./tool-counters";
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
 /** Six words: two for the one hash, four for the other. */
 const keyAt: usize = memory.data(48, 8);
+const secretAt: usize = memory.data(APPROVAL_SECRET_BYTES_MAX, 8);
 let isStarted: bool = false;
 
 /**
@@ -63,16 +67,49 @@ export function configure(guard: Guard, bytes: u32): bool {
     log(LogLevel.Error, line);
     return false;
   }
+  if (!readSecret(policy)) {
+    freePolicy(policy);
+    return false;
+  }
   const digest = policyDigest(policy);
   if (!setPolicy(guard, policy, digest) || !defineCounters() || !defineToolCounters(guard, policy)) {
     setPolicy(guard, null, 0);
     return refuseConfiguration("the host refuses a metric");
   }
+  forgetPolls(guard);
   if (!startTicking(guard)) {
     setPolicy(guard, null, 0);
     return refuseConfiguration("the host refuses a timer");
   }
   announce(policy, digest);
+  return true;
+}
+
+/** Fetches the approval service's secret, which does not stand in the configuration. False when it is not there. */
+function readSecret(policy: Policy): bool {
+  const approver = policy.approver;
+  if (approver === null || approver.secretEnvBytes == 0) return true;
+  const bytes = readVariable(approver.secretEnvAt, approver.secretEnvBytes, secretAt, APPROVAL_SECRET_BYTES_MAX);
+  const isThere = bytes > 0 && isHeaderValue(secretAt, u32(bytes));
+  if (isThere) setSecret(approver, secretAt, u32(bytes));
+  memory.fill(secretAt, 0, APPROVAL_SECRET_BYTES_MAX);
+  if (isThere) return true;
+  startLine();
+  writeLiteral(line, "configuration refused: approval.service.secret_env: found no variable ");
+  writeEscaped(line, approver.secretEnvAt, approver.secretEnvBytes, approver.secretEnvBytes);
+  writeLiteral(
+    line,
+    " of 1 to 512 printable bytes, expected it in the environment of the VM (vm_config.environment_variables)",
+  );
+  log(LogLevel.Error, line);
+  return false;
+}
+
+/** Whether a secret can stand in a header (RFC 6750 section 2.1 has less). */
+function isHeaderValue(address: usize, bytes: u32): bool {
+  for (let i: u32 = 0; i < bytes; i++) {
+    if (u32(load<u8>(address + i)) - 0x21 > 0x5d) return false; // SAFETY: i < bytes, the caller's range.
+  }
   return true;
 }
 
@@ -100,7 +137,7 @@ function announce(policy: Policy, digest: u64): void {
   writeLiteral(line, ", tools listed: ");
   writeNumber(line, tools.entries);
   log(policy.mode == Mode.Monitor ? LogLevel.Warn : LogLevel.Info, line);
-  if (policy.approvalOff) return;
+  if (policy.approvalOff || policy.approver !== null) return;
   for (let name = firstName(tools); name != 0; name = nextName(tools, name)) {
     if (!isFlagged(policy, name, nameBytes(name))) continue;
     startLine();

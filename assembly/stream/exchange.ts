@@ -1,6 +1,7 @@
 // One exchange: an HTTP request with its response. Its record is small, because a response stream can live for days, and
 // pooled, because a Wasm memory never shrinks.
 
+import { Hold } from "../approval/hold";
 import {
   EXCHANGES_MAX,
   METHOD_BYTES_MAX,
@@ -26,6 +27,8 @@ export const enum Stage {
   Watching,
   /** The verdict is that it passes; the body is held until the collector has acknowledged its record. */
   Waiting,
+  /** The verdict is that a human must approve it (`hold`); the body is held until the approval's receipt has come. */
+  Asking,
   /** The request passes; nothing of it is looked at any more. */
   Passed,
   /** Refused: our reply is on its way, through our own response callbacks. */
@@ -78,6 +81,9 @@ export class Exchange {
   hidden: u32;
   /** Monitor mode: why the response would not have passed. */
   responseFault: Reason;
+
+  /** While the call waits for a human's approval. */
+  hold: Hold | null;
 
   /** How many records the collector must have taken before the request goes on. */
   awaited: u64;

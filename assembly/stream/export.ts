@@ -4,10 +4,9 @@
 import { ID_DIGITS, idAt } from "../audit/chain";
 import { BATCH_HEAD, BATCH_TAIL, writeLogRecord } from "../audit/otlp";
 import { beginBatch, createQueue, endBatch, enqueue, isEmpty, keepBatch, Queue, waitingBytes } from "../audit/queue";
-import { BufferId, LogLevel, MapId } from "../host/abi";
+import { BufferId, LogLevel } from "../host/abi";
 import { readBuffer } from "../host/buffer";
-import { NO_CALL, postJson } from "../host/call";
-import { nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "../host/headers";
+import { answerStatus, NO_CALL, postJson } from "../host/call";
 import { landedAt } from "../host/landing";
 import { log } from "../host/log";
 import { ANSWER_BYTES_MAX, BATCH_BYTES, RECORD_BYTES_MAX, RETRY_DOUBLINGS, RETRY_MS, TEXT_BYTES_MAX } from "../limits";
@@ -99,6 +98,8 @@ export function sendBatch(guard: Guard): bool {
     collector.authorityBytes,
     collector.pathAt,
     collector.pathBytes,
+    0,
+    0,
     batch.at,
     batch.length,
     collector.timeoutMs,
@@ -183,18 +184,6 @@ function tell(level: LogLevel, what: Literal, status: u32): void {
     writeNumber(line, status);
   }
   log(level, line);
-}
-
-/** The status of the answer; 0 when there is none. */
-function answerStatus(): u32 {
-  if (!openHeaders(MapId.CallResponseHeaders)) return 0;
-  while (nextHeader()) {
-    if (!equalsLiteral(nameAt, nameBytes, ":status") || valueBytes != 3) continue;
-    let status: u32 = 0;
-    for (let i: u32 = 0; i < 3; i++) status = status * 10 + (u32(load<u8>(valueAt + i)) - 0x30); // SAFETY: i < valueBytes.
-    return status;
-  }
-  return 0;
 }
 
 /** How many records the answer says were not taken: `{"partialSuccess":{"rejectedLogRecords":"1"}}`, the number in quotes or without. */

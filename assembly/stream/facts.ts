@@ -94,6 +94,22 @@ export function noteIdentity(exchange: Exchange): void {
   keep(exchange);
 }
 
+/** Notes which approval the call waits for. */
+export function noteApproval(exchange: Exchange, idAt: usize, idBytes: u32): void {
+  if (!leavesRecord(exchange.guard.policy)) return;
+  clear(facts);
+  writeText(facts, "mcp_guard.approval.id", idAt, idBytes, RECORD_TEXT_MAX);
+  keep(exchange);
+}
+
+/** Notes who has approved it. */
+export function noteApprover(exchange: Exchange, approverAt: usize, approverBytes: u32): void {
+  if (!leavesRecord(exchange.guard.policy)) return;
+  clear(facts);
+  writeText(facts, "mcp_guard.approval.approver", approverAt, approverBytes, RECORD_TEXT_MAX);
+  keep(exchange);
+}
+
 /** Notes the message as far as it has been read. */
 export function noteMessage(exchange: Exchange, policy: Policy, inspection: Inspection): void {
   const message = inspection.message;

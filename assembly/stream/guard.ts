@@ -8,6 +8,7 @@ import { NO_CALL } from "../host/call";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
 import { GUARDS_MAX } from "../limits";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
+import { createHints, freeHints, Hints } from "../policy/hints";
 import { freePolicy, Policy } from "../policy/policy";
 import { freeRewriter, Rewriter } from "../rewrite/rewriter";
 import { countQueued } from "./counters";
@@ -32,6 +33,8 @@ export class Guard {
   /** Ticks so far. The watchdog counts ticks, so that no stream costs a call to the clock. */
   tick: u32;
   isTicking: bool;
+  /** Whether the next tick comes early, for streams that a callback has left (endings.ts). */
+  isHurried: bool;
   /** Bytes that undecided requests hold: bodies in Envoy, and our records. */
   inFlightBytes: u64;
   /** Inspections that nobody uses, and rewriters. */
@@ -47,6 +50,18 @@ export class Guard {
   /** How often in a row the collector did not take a batch, and the tick before which it is not asked again. */
   failures: u32;
   retryTick: u32;
+  /** What its server has said of the policy's tools; null when that counts for nothing, because the policy asks nobody. */
+  hints: Hints | null;
+  /** Calls that wait for a human's approval. */
+  waiting: u32;
+  /** The poll that is under way, NO_CALL when none is; the tick before which there is no other, how often in a row it has failed, and its round. */
+  poll: u32;
+  pollTick: u32;
+  pollFailures: u32;
+  pollRound: u32;
+  /** The records up to which calls that wait go on, or else are refused. */
+  resumeUpTo: u64;
+  refuseUpTo: u64;
   /** Whether the last batch that it answered was refused for good. */
   isRejected: bool;
   /** Addresses of the counters of its tools, by their slot in the policy's set; 0 when none are counted. */
@@ -81,6 +96,9 @@ export function createGuard(contextId: u32): Guard | null {
   guard.chain = createChain();
   guard.infoMetric = NO_METRIC;
   guard.call = NO_CALL;
+  guard.poll = NO_CALL;
+  // That of a call which has been in no poll is 0.
+  guard.pollRound = 1;
   guard.next = first;
   first = guard;
   count++;
@@ -135,9 +153,14 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
   guard.toolCounters = 0;
   const old = guard.policy;
   if (old !== null) freePolicy(old);
+  const hints = guard.hints;
+  if (hints !== null) freeHints(hints);
+  guard.hints = null;
   guard.policy = policy;
   guard.digest = digest;
   if (policy === null) return true;
+  const tools = policy.tools;
+  if (policy.approver !== null && tools !== null) guard.hints = createHints(tools);
   clear(line);
   writeLiteral(line, "mcp_guard_info.policy.");
   writeHex(line, digest, 16);

@@ -54,8 +54,8 @@ let mcpNameBytes: u32 = 0;
 let origins: u32 = 0;
 let originAt: usize = 0;
 let originBytes: u32 = 0;
-let authorityAt: usize = 0;
-let authorityBytes: u32 = 0;
+export let authorityAt: usize = 0;
+export let authorityBytes: u32 = 0;
 
 /** The method as it stands there, the path, and `traceparent` if it stands there once: for the record. */
 export let methodTextAt: usize = 0;

@@ -2,6 +2,7 @@
 
 import { setTick } from "../host/context";
 import { STALL_MS_DEFAULT } from "../limits";
+import { Approver } from "../policy/approver";
 import { Collector } from "../policy/collector";
 import { Exchange } from "./exchange";
 import { Guard } from "./guard";
@@ -28,8 +29,10 @@ export function startTicking(guard: Guard): bool {
   const policy = guard.policy;
   const stallMs = policy !== null ? policy.stallMs : STALL_MS_DEFAULT;
   const collector: Collector | null = policy !== null ? policy.collector : null;
+  const approver: Approver | null = policy !== null ? policy.approver : null;
   guard.tickMs = stallMs / TICKS_PER_STALL;
   if (collector !== null) guard.tickMs = min(guard.tickMs, collector.flushMs);
+  if (approver !== null) guard.tickMs = min(guard.tickMs, approver.pollMs);
   guard.ticksPerStall = (stallMs + guard.tickMs - 1) / guard.tickMs;
   guard.isTicking = setTick(guard.tickMs);
   return guard.isTicking;

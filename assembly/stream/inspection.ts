@@ -1,12 +1,13 @@
 // What is needed to read one request body: the JSON reader, the envelope and its message, in one block. A stream has one
 // from its headers to its verdict; then it goes back to its guard, so that long response streams do not keep it.
 //
-//   block:  | Inspection | JsonReader | Envelope | Message | Mirror | Findings | reader block | envelope block | mirror block |
+//   block:  | Inspection | JsonReader | Envelope | Message | Mirror | Findings | caller | reader block | envelope block | mirror block |
 
 import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
 import { ENVELOPE_BLOCK_BYTES, Envelope, initEnvelope, resetEnvelope } from "../mcp/envelope";
 import { Message } from "../mcp/message";
 import { initMirror, MIRROR_BLOCK_BYTES, MIRROR_BYTES, Mirror, mirrorHeldBytes, resetMirror } from "../mcp/mirror";
+import { Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
 import { FINDINGS_BYTES, Findings, initFindings, resetFindings } from "../policy/findings";
 import { Policy } from "../policy/policy";
 import { Guard } from "./guard";
@@ -19,6 +20,9 @@ export class Inspection {
   message: Message;
   mirror: Mirror;
   findings: Findings;
+  /** Under a policy that asks humans: who makes the request and where it goes (approval/caller.ts). */
+  caller: Buffer;
+  hasPrincipal: bool;
   /** Bytes of the block. */
   blockBytes: u32;
   /** The guard's generation of the policy whose limits it has. */
@@ -47,6 +51,7 @@ export function giveBackInspection(guard: Guard, inspection: Inspection): void {
   resetEnvelope(inspection.envelope);
   resetMirror(inspection.mirror);
   resetFindings(inspection.findings);
+  emptyBuffer(inspection.caller);
   inspection.nextSpare = guard.spare;
   guard.spare = inspection;
 }
@@ -62,7 +67,9 @@ export function heldBytes(inspection: Inspection): u32 {
     inspection.blockBytes +
     readerHeldBytes(inspection.reader) +
     mirrorHeldBytes(inspection.mirror) +
-    inspection.findings.argumentsText.capacity
+    inspection.findings.argumentsText.capacity +
+    inspection.findings.text.capacity +
+    inspection.caller.capacity
   );
 }
 
@@ -71,6 +78,7 @@ export function freeInspection(inspection: Inspection): void {
   freeReader(inspection.reader);
   resetMirror(inspection.mirror);
   resetFindings(inspection.findings);
+  freeBuffer(inspection.caller);
   heap.free(changetype<usize>(inspection));
 }
 
@@ -81,7 +89,8 @@ function recordBytes(): u32 {
       aligned(offsetof<Envelope>()) +
       aligned(offsetof<Message>()) +
       aligned(MIRROR_BYTES) +
-      aligned(FINDINGS_BYTES),
+      aligned(FINDINGS_BYTES) +
+      aligned(offsetof<Buffer>()),
   );
 }
 
@@ -104,6 +113,8 @@ function createInspection(policy: Policy): Inspection {
   at += aligned(MIRROR_BYTES);
   inspection.findings = changetype<Findings>(at);
   at += aligned(FINDINGS_BYTES);
+  inspection.caller = changetype<Buffer>(at);
+  at += aligned(offsetof<Buffer>());
   inspection.blockBytes = bytes;
   inspection.nextSpare = null;
   initReader(inspection.reader, at, policy.json);
@@ -112,5 +123,7 @@ function createInspection(policy: Policy): Inspection {
   initEnvelope(inspection.envelope, inspection.reader, inspection.message, inspection.mirror, at);
   inspection.envelope.wantsArguments = policy.argumentRules !== null;
   initFindings(inspection.findings);
+  initBuffer(inspection.caller);
+  inspection.hasPrincipal = false;
   return inspection;
 }

@@ -1,5 +1,6 @@
 // Contexts as they come and go: a root context is a guard, a stream context is an exchange.
 
+import { endHold } from "./approval";
 import { countActive } from "./counters";
 import { createExchange, deleteExchange, Exchange, exchangeOf } from "./exchange";
 import { createGuard, deleteGuard, guardOf } from "./guard";
@@ -23,6 +24,7 @@ export function deleteContext(contextId: u32): void {
   const exchange: Exchange | null = exchangeOf(contextId);
   if (exchange !== null) {
     letGo(exchange);
+    endHold(exchange);
     endReading(exchange);
     endResponse(exchange);
     deleteExchange(exchange);

@@ -1,6 +1,7 @@
 // The account of what undecided requests hold: a request is read only while the guard's total stays below
 // `limits.in_flight_bytes`, so that many slow uploads cannot take the proxy's memory.
 
+import { holdBytes } from "../approval/hold";
 import { Policy } from "../policy/policy";
 import { Exchange } from "./exchange";
 import { giveBackInspection, heldBytes, Inspection, inspectionBytes, takeInspection } from "./inspection";
@@ -15,7 +16,9 @@ export function startReading(exchange: Exchange, policy: Policy): bool {
 
 /** Counts what `exchange` holds now: its records, and its body in Envoy. False when the guard holds too much. */
 export function accountReading(exchange: Exchange, policy: Policy, inspection: Inspection): bool {
-  return account(exchange, policy, heldBytes(inspection) + exchange.heldBytes);
+  const hold = exchange.hold;
+  const waiting: u32 = hold === null ? 0 : holdBytes(hold);
+  return account(exchange, policy, heldBytes(inspection) + exchange.heldBytes + waiting);
 }
 
 /** Takes back what `startReading` gave. */

@@ -46,28 +46,57 @@ export function refuse(exchange: Exchange, reason: Reason): void {
   exchange.decision = Decision.Refuse;
   exchange.reason = reason;
   const status = writeBody(exchange, info, message);
-  replyBytes = body.length;
+  if (isToolResult) send(exchange, info, reason, status, body, 0, Truth.Yes);
+  else send(exchange, info, reason, status, body, info.code, Truth.Unsaid);
+}
+
+/**
+ * The same with a body of the caller's: `text`, whose error has `errorCode`, 0 when it is none, and which is the result of a tool that says
+ * `isError`, or none.
+ */
+export function refuseWith(
+  exchange: Exchange,
+  reason: Reason,
+  status: u32,
+  text: Writer,
+  errorCode: i64,
+  isError: Truth,
+): void {
+  exchange.stage = Stage.Refused;
+  exchange.decision = Decision.Refuse;
+  exchange.reason = reason;
+  send(exchange, infoOf(reason), reason, status, text, errorCode, isError);
+}
+
+function send(
+  exchange: Exchange,
+  info: ReasonInfo,
+  reason: Reason,
+  status: u32,
+  text: Writer,
+  errorCode: i64,
+  isError: Truth,
+): void {
+  replyBytes = text.length;
   clear(details);
   writeLiteral(details, "mcp_guard.");
   writeLiteral(details, info.name);
-  const sent = sendReply(status, details, body, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
+  const sent = sendReply(status, details, text, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
   logRefusal(exchange, info);
   if (sent) {
-    if (!exchange.upstreamAnswered) noteReply(exchange, info, status);
+    if (!exchange.upstreamAnswered) {
+      // For the record: what the client gets in place of a response.
+      exchange.isAnswered = true;
+      exchange.status = status;
+      exchange.hasErrorCode = errorCode != 0;
+      exchange.errorCode = errorCode;
+      if (isError != Truth.Unsaid) exchange.isError = isError;
+    }
     letGo(exchange);
   } else {
     hold(exchange);
   }
   endReading(exchange);
-}
-
-/** For the record: what the client gets in place of a response. */
-function noteReply(exchange: Exchange, info: ReasonInfo, status: u32): void {
-  exchange.isAnswered = true;
-  exchange.status = status;
-  exchange.hasErrorCode = !isToolResult;
-  exchange.errorCode = info.code;
-  if (isToolResult) exchange.isError = Truth.Yes;
 }
 
 /** Answers a stream for which there is no record: the VM has too many. */
@@ -169,9 +198,9 @@ function writeToolError(info: ReasonInfo, isMasked: bool, isModern: bool): void 
   writeLiteral(body, '"}],"isError":true}}');
 }
 
-/** The message of a refusal; masked, it is what a server says of a tool or a method that it does not have. */
+/** The message of a refusal; masked, it is what a server says of a tool or a method that it does not have. The client knows of an approval. */
 function writeText(info: ReasonInfo, isMasked: bool): void {
-  if (!isMasked || info.answer != Answer.JsonRpc) {
+  if (!isMasked || info.answer != Answer.JsonRpc || info.isAboutApproval) {
     writeLiteral(body, info.text);
   } else {
     writeLiteral(body, info.code == infoOf(Reason.MethodNotListed).code ? "Method not found" : "Unknown tool");

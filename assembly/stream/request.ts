@@ -1,7 +1,7 @@
 // The request side of an exchange: headers, body, trailers, verdict. A request passes only when its whole body has been
 // read and judged; until then Envoy holds it.
 
-import { Action, BufferId, ListenerDirection } from "../host/abi";
+import { Action, BufferId, HOLD_WHOLE_BODY, ListenerDirection } from "../host/abi";
 import { readBuffer } from "../host/buffer";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
@@ -20,6 +20,7 @@ import { readPiece } from "../policy/findings";
 import { Identity } from "../policy/identity";
 import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
+import { askApproval, keepPrincipal, keepTarget, needsApproval } from "./approval";
 import { exportMessage } from "./audit-line";
 import { mustWait, wait } from "./collector";
 import { Count, count, Decision } from "./counters";
@@ -66,6 +67,8 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
     if (reason == Reason.None && (!isExempt || fault == Reason.Internal)) reason = fault;
   }
   if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
+  const inspection = exchange.inspection;
+  if (policy.approver !== null && inspection !== null) keepPrincipal(inspection, identity !== null);
   if (isExempt) return pass(exchange, Decision.Unguarded);
   // Monitor mode changes nothing.
   if (policy.mode == Mode.Enforce && !askForWholeResponse()) return declineHeaders(exchange, policy, Reason.Internal);
@@ -89,6 +92,7 @@ function checkRequest(exchange: Exchange, policy: Policy, endOfStream: bool): Re
   const inspection = exchange.inspection;
   if (inspection === null) return Reason.Internal;
   copyMirror(inspection.mirror);
+  if (policy.approver !== null) keepTarget(inspection);
   return accountReading(exchange, policy, inspection) ? Reason.None : Reason.Overloaded;
 }
 
@@ -108,6 +112,7 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   const policy = exchange.guard.policy;
   const inspection = exchange.inspection;
   if (exchange.stage == Stage.Passed) return Action.Continue;
+  if (exchange.stage == Stage.Asking) return held(exchange);
   if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting) return Action.HoldBody;
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
@@ -121,7 +126,7 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   }
   const reason = readPart(exchange, policy, inspection, bytes, isTail);
   if (reason != Reason.None) return decline(exchange, policy, reason) ? Action.HoldBody : Action.Continue;
-  if (endOfStream) return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldBody;
+  if (endOfStream) return conclude(exchange, policy, inspection, true) ? Action.Continue : held(exchange);
   if (exchange.stage == Stage.Watching) return Action.Continue;
   if (policy.requestBody == RequestBody.Stream) {
     // The callback that has the end of the root value is held, and all that follow: what went before is no JSON text.
@@ -129,6 +134,12 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
     if (!hold(exchange)) return decline(exchange, policy, Reason.Internal) ? Action.HoldBody : Action.Continue;
   }
   return Action.HoldBody;
+}
+
+/** How a body waits: so that it can be replaced when it is not the one that goes on. */
+function held(exchange: Exchange): Action {
+  const hold = exchange.hold;
+  return hold !== null && hold.isRestored ? HOLD_WHOLE_BODY : Action.HoldBody;
 }
 
 /** Lets go on what has come so far. From then on the server may keep the request waiting, which is no stall of ours. */
@@ -145,13 +156,13 @@ export function onRequestTrailers(exchange: Exchange): Action {
   const inspection = exchange.inspection;
   if (policy !== null && !cleanTrailers(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
   if (exchange.stage == Stage.Passed) return Action.Continue;
-  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting) return Action.HoldHeaders;
+  if (exchange.stage > Stage.Watching) return Action.HoldHeaders;
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldHeaders;
   }
   if (isOfEarlierPolicy(exchange, inspection)) return declineHeaders(exchange, policy, Reason.Internal);
-  return conclude(exchange, policy, inspection) ? Action.Continue : Action.HoldHeaders;
+  return conclude(exchange, policy, inspection, false) ? Action.Continue : Action.HoldHeaders;
 }
 
 /** Takes identity headers out of the trailers, where none has any business. False when the host refuses. */
@@ -171,7 +182,9 @@ export function settle(exchange: Exchange): void {
   const policy = exchange.guard.policy;
   const inspection = exchange.inspection;
   if (exchange.stage != Stage.Watching || policy === null || inspection === null) return;
-  if (!isOfEarlierPolicy(exchange, inspection) && isComplete(inspection.reader)) conclude(exchange, policy, inspection);
+  if (!isOfEarlierPolicy(exchange, inspection) && isComplete(inspection.reader)) {
+    conclude(exchange, policy, inspection, false);
+  }
 }
 
 /**
@@ -196,25 +209,36 @@ function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, by
   while (start < bytes) {
     const piece = min(bytes - start, PIECE_BYTES);
     if (!readBuffer(BufferId.RequestBody, start, piece)) return Reason.Internal;
-    const fault = readPiece(policy, inspection.envelope, inspection.findings, landedAt(), piece);
+    const hints = exchange.guard.hints;
+    const fault = readPiece(policy, hints, inspection.envelope, inspection.findings, landedAt(), piece);
     if (fault != Fault.None) return reasonOfFault(fault, inspection.reader.error);
     start += piece;
   }
   return accountReading(exchange, policy, inspection) ? Reason.None : Reason.Overloaded;
 }
 
-/** The body has ended: the verdict. True when the request passes. */
-function conclude(exchange: Exchange, policy: Policy, inspection: Inspection): bool {
+/** The body has ended: the verdict. True when the request passes. `isInBody`: a body callback has said so, which can have the body replaced later. */
+function conclude(exchange: Exchange, policy: Policy, inspection: Inspection, isInBody: bool): bool {
   let fault = finishEnvelope(inspection.envelope);
   if (fault == Fault.None) fault = checkMirror(inspection.message, inspection.mirror);
-  const reason =
+  let reason =
     fault == Fault.None
       ? decide(policy, inspection.message, inspection.findings, exchange.hasHuman)
       : reasonOfFault(fault, inspection.reader.error);
+  const asks = reason == Reason.None && needsApproval(policy, inspection);
+  if (asks && policy.mode == Mode.Monitor) reason = Reason.ApprovalPending;
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteInspection(exchange, policy, inspection);
   exchange.completesPrompt = completesPrompt(inspection.message);
-  if (mustWait(policy, inspection.message)) {
+  if (asks) {
+    reason = askApproval(exchange, policy, inspection, isInBody);
+    if (reason != Reason.None) {
+      refuse(exchange, reason);
+      exportMessage(exchange);
+    }
+    return false;
+  }
+  if (mustWait(policy, inspection)) {
     wait(exchange);
     return false;
   }

@@ -162,6 +162,7 @@ function rewriterOf(rewriting: Rewriting, policy: Policy): Rewriter {
   else rewriter = createRewriter(policy);
   rewriter.isStrict = rewriting.isEvents;
   rewriter.completesPrompt = rewriting.completesPrompt;
+  rewriter.hints = guard.hints;
   rewriting.rewriter = rewriter;
   return rewriter;
 }

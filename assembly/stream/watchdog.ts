@@ -4,7 +4,9 @@
 import { actOn, setTick } from "../host/context";
 import { RequestHeaders } from "../policy/policy";
 import { Reason } from "../policy/reason";
+import { tendHolds } from "./approval";
 import { flush } from "./collector";
+import { beginEndings, endEndings, mayEnd, wasHurried } from "./endings";
 import { Exchange, Stage } from "./exchange";
 import { hasRecords } from "./export";
 import { countGuard, Guard } from "./guard";
@@ -12,22 +14,27 @@ import { refuse } from "./refuse";
 
 /** One tick of `guard`: refuses what has made no progress, and stops ticking when nothing waits. */
 export function watch(guard: Guard): void {
-  guard.tick++;
+  beginEndings();
+  if (!wasHurried(guard)) guard.tick++;
   countGuard(guard);
   let exchange = guard.firstHeld;
   while (exchange !== null) {
     const after = exchange.nextHeld;
     // The first tick after progress comes at any moment of its period, so it does not count.
-    if (guard.tick - exchange.progressTick > guard.ticksPerStall) giveUp(exchange);
+    const isStalled = guard.tick - exchange.progressTick > guard.ticksPerStall;
+    // A human takes longer, and such a call has an end of its own.
+    if (isStalled && exchange.stage != Stage.Asking) giveUp(exchange);
     exchange = after;
   }
+  tendHolds(guard);
   flush(guard);
+  endEndings(guard);
   if (guard.firstHeld === null && !hasRecords(guard) && setTick(0)) guard.isTicking = false;
 }
 
 function giveUp(exchange: Exchange): void {
   // A stream that the host no longer knows is deleted by it; nothing passes meanwhile.
-  if (!actOn(exchange.contextId)) return;
+  if (!actOn(exchange.contextId) || !mayEnd()) return;
   if (exchange.stage == Stage.Refused) refuse(exchange, exchange.reason);
   else if (exchange.stage == Stage.Waiting) refuse(exchange, Reason.AuditUnavailable);
   else refuse(exchange, isBlind(exchange) ? Reason.HeadersMode : Reason.Stalled);

@@ -2,15 +2,16 @@
 // bench/RESULTS.md and bench/results/envoy.json. `make bench-check` (BENCH_CHECK=1) compares with those instead. BENCH_ROUNDS (default 60), BENCH_SCENARIOS (a regular expression), for a shorter look that writes nothing.
 import { fork } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import { gzipSync } from "node:zlib";
 import { fetchVersion } from "../../src/envoy/admin.ts";
 import { moduleTypes } from "../../src/host/module-types.ts";
 import { projectPath } from "../../src/project.ts";
 import { openLoad } from "./load.ts";
+import { describeMachine } from "./machine.ts";
 import { measureMemory } from "./memory.ts";
 import { type BenchProxy, startProxy, type Variant } from "./proxy.ts";
 import { type Measured, markdown, type Results } from "./report.ts";
+import { type Round, runRounds } from "./rounds.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { bootstrap, quantile, trimmedMean } from "./statistics.ts";
 
@@ -59,14 +60,7 @@ async function measureAll(proxy: BenchProxy, upstreamPort: number): Promise<void
   }
   const module = readFileSync(projectPath("build", "plugin.wasm"));
   const results: Results = {
-    machine: {
-      cpu: os.cpus()[0]?.model ?? "unknown",
-      cores: os.availableParallelism(),
-      memoryGib: Math.round(os.totalmem() / 2 ** 30),
-      system: `${os.type()} ${os.arch()}`,
-      node: process.versions.node,
-      envoy: await fetchVersion(proxy.envoy.adminUrl),
-    },
+    machine: describeMachine(await fetchVersion(proxy.envoy.adminUrl)),
     rounds,
     moduleBytes: module.length,
     gzippedBytes: gzipSync(module, { level: 9 }).length,
@@ -112,41 +106,13 @@ function compare(recorded: Results, measured: readonly Measured[]): string[] {
   });
 }
 
-/** CPU microseconds per request of every variant in one round. */
-type Round = Readonly<Record<string, number>>;
-
 async function measure(proxy: BenchProxy, scenario: Scenario): Promise<Measured> {
-  const { variants, protocol, connections, request, sliceMs, bytes } = scenario;
-  const loads = new Map(
-    await Promise.all(
-      variants.map(
-        async (variant) => [variant, await openLoad(proxy.port(variant), protocol, connections, request)] as const,
-      ),
-    ),
-  );
-  const seen: Round[] = [];
-  const requests = new Map<Variant, number>();
-  const latencies = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
-  for (const load of loads.values()) await load.run(sliceMs);
-  const isEnough = () =>
-    seen.length >= rounds &&
-    (!isWhole || bytes > SMALL_BYTES || [...requests.values()].every((count) => count >= REQUESTS_MIN));
-  while (!isEnough()) {
-    const round: Record<string, number> = {};
-    for (const variant of shuffled(variants)) {
-      const start = proxy.workerNanoseconds();
-      const slice = await loads.get(variant)!.run(sliceMs);
-      round[variant] = (proxy.workerNanoseconds() - start) / 1_000 / slice.requests;
-      requests.set(variant, (requests.get(variant) ?? 0) + slice.requests);
-      latencies.get(variant)!.push(...slice.latencies);
-    }
-    seen.push(round);
-  }
-  const answers = new Map(
-    await Promise.all([...loads].map(async ([variant, load]) => [variant, await load.once()] as const)),
-  );
-  for (const load of loads.values()) load.close();
-
+  const { variants, bytes } = scenario;
+  const { seen, requests, latencies, answers } = await runRounds(proxy, {
+    ...scenario,
+    isEnough: (count, each) =>
+      count >= rounds && (!isWhole || bytes > SMALL_BYTES || each.every((one) => one >= REQUESTS_MIN)),
+  });
   const added = (variant: Variant) => (sample: readonly Round[]) =>
     trimmedMean(sample.map((round) => round[variant]! - round.none!));
   return {
@@ -193,11 +159,4 @@ async function firstRequests(upstreamPort: number): Promise<{ first: number; sec
     await proxy.envoy.stop();
   }
   return found;
-}
-
-function shuffled<T>(values: readonly T[]): T[] {
-  const left = [...values];
-  const out: T[] = [];
-  while (left.length > 0) out.push(...left.splice(Math.floor(Math.random() * left.length), 1));
-  return out;
 }

@@ -55,14 +55,20 @@ export function measureMemory(module: Uint8Array): Memory {
   return { fresh, streams };
 }
 
-function start(module: Uint8Array): { vm: Vm; plugin: Plugin } {
-  const vm = Vm.load(module);
-  const plugin = vm.startPlugin('{"tool_allowlist":["safe"]}');
+/** Starts a VM with one guard. */
+export function start(
+  module: Uint8Array,
+  policy = '{"tool_allowlist":["safe"]}',
+  clusters: readonly string[] = [],
+): { vm: Vm; plugin: Plugin } {
+  const vm = Vm.load(module, { clusters });
+  const plugin = vm.startPlugin(policy);
   plugin.tick();
   return { vm, plugin };
 }
 
-function bytesOf({ vm, plugin }: { vm: Vm; plugin: Plugin }, open: (plugin: Plugin) => void): number {
+/** Bytes that the module takes for each stream that `open` opens, which is called again and again. */
+export function bytesOf({ vm, plugin }: { vm: Vm; plugin: Plugin }, open: (plugin: Plugin) => void): number {
   let [size, since, found] = [vm.memoryBytes(), 0, 0];
   for (let count = 1; size < MEMORY_MAX; count++) {
     open(plugin);

@@ -1,12 +1,18 @@
 // The one Envoy of the benchmark: a listener for each way to treat a request, all of them on the same worker thread and in front of the same
 // server.
 import { readdirSync, readFileSync } from "node:fs";
-import { type Bootstrap, buildBootstrap, connectionManager } from "../../src/envoy/bootstrap.ts";
+import {
+  type Bootstrap,
+  buildBootstrap,
+  type Cluster,
+  connectionManager,
+  type Listener,
+} from "../../src/envoy/bootstrap.ts";
 import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
 import { projectPath } from "../../src/project.ts";
 import { LISTED } from "./inputs.ts";
 
-const BODY_BYTES_MAX = 4_194_304;
+export const BODY_BYTES_MAX = 4_194_304;
 /** Without records: what they cost has a table of its own. */
 const BARE = { audit: { line: "none" } };
 const POLICY = { tool_allowlist: LISTED, limits: { body_bytes: 2_000_000 }, ...BARE };
@@ -47,19 +53,20 @@ const FLOORS: Partial<Record<Variant, string>> = {
   "floor, responses": "bench-floor-responses.wasm",
 };
 
-export interface BenchProxy {
+export interface BenchProxy<V extends string = Variant> {
   readonly envoy: EnvoyProcess;
-  port(variant: Variant): number;
+  port(variant: V): number;
   /** Nanoseconds that the worker thread has been on a CPU. */
   workerNanoseconds(): number;
 }
 
-export async function startProxy(upstreamPort: number): Promise<BenchProxy> {
-  const envoy = await startEnvoy({
-    bootstrap: bootstrapFor(upstreamPort),
-    concurrency: 1,
-    componentLogLevel: "wasm:warn",
-  });
+export function startProxy(upstreamPort: number): Promise<BenchProxy> {
+  return startWorker(bootstrapFor(upstreamPort));
+}
+
+/** Starts an Envoy with one worker, whose listeners are the variants. */
+export async function startWorker<V extends string>(bootstrap: Bootstrap): Promise<BenchProxy<V>> {
+  const envoy = await startEnvoy({ bootstrap, concurrency: 1, componentLogLevel: "wasm:warn" });
   const tasks = `/proc/${envoy.pid}/task`;
   const workers = readdirSync(tasks).filter((task) => /^wrk:/.test(readFileSync(`${tasks}/${task}/comm`, "utf8")));
   if (workers.length !== 1) throw new Error(`Envoy has ${workers.length} worker threads, expected 1`);
@@ -85,11 +92,9 @@ function bootstrapFor(upstreamPort: number): Bootstrap {
     })),
   });
   for (const listener of bootstrap.static_resources.listeners) {
+    makeBare(listener);
     const manager = connectionManager(listener);
-    manager.access_log = [];
-    manager.generate_request_id = false;
     const router = manager.http_filters.at(-1)!;
-    Object.assign(router.typed_config, { suppress_envoy_headers: true });
     const name = listener.name as Variant;
     if (name in POLICIES) continue;
     const guard = manager.http_filters[0]!;
@@ -98,13 +103,24 @@ function bootstrapFor(upstreamPort: number): Bootstrap {
     const filters = name === "native" ? nativeFilters() : floor === undefined ? [] : [guard];
     manager.http_filters = [...filters, router] as typeof manager.http_filters;
   }
-  for (const cluster of bootstrap.static_resources.clusters) {
-    cluster.per_connection_buffer_limit_bytes = BODY_BYTES_MAX;
-    cluster.circuit_breakers = {
-      thresholds: [{ max_connections: 10_000, max_pending_requests: 10_000, max_requests: 10_000 }],
-    };
-  }
+  for (const cluster of bootstrap.static_resources.clusters) openWide(cluster);
   return bootstrap;
+}
+
+/** Leaves out what Envoy does for each request beside its filters. */
+export function makeBare(listener: Listener): void {
+  const manager = connectionManager(listener);
+  manager.access_log = [];
+  manager.generate_request_id = false;
+  Object.assign(manager.http_filters.at(-1)!.typed_config, { suppress_envoy_headers: true });
+}
+
+/** Has a cluster take what the benchmark sends. */
+export function openWide(cluster: Cluster): void {
+  cluster.per_connection_buffer_limit_bytes = BODY_BYTES_MAX;
+  cluster.circuit_breakers = {
+    thresholds: [{ max_connections: 10_000, max_pending_requests: 10_000, max_requests: 10_000 }],
+  };
 }
 
 /** Envoy's own MCP filter, as strict as it can be set, and the RBAC filter that goes by what it found. */

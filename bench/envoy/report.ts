@@ -1,7 +1,9 @@
 // The results as a page: bench/RESULTS.md.
+import { type Machine, machineText } from "./machine.ts";
 import type { Memory } from "./memory.ts";
 import { VARIANTS, type Variant } from "./proxy.ts";
 import type { Interval } from "./statistics.ts";
+import { interval, table } from "./table.ts";
 
 export interface MeasuredVariant {
   readonly variant: Variant;
@@ -26,14 +28,7 @@ export interface Measured {
 }
 
 export interface Results {
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryGib: number;
-    readonly system: string;
-    readonly node: string;
-    readonly envoy: string;
-  };
+  readonly machine: Machine;
   readonly rounds: number;
   readonly moduleBytes: number;
   readonly gzippedBytes: number;
@@ -56,7 +51,7 @@ export function markdown(results: Results): string {
   const groups = [...new Set(measured.map(({ group }) => group))];
   return `# What a request costs
 
-Written by \`make bench-envoy\`; do not edit. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}, Envoy ${machine.envoy}, Node ${machine.node}.
+Written by \`make bench-envoy\`; do not edit. ${machineText(machine)}.
 
 One Envoy with one worker thread has a listener for each of these ways to treat a request, all in front of one server:
 
@@ -106,9 +101,6 @@ function section(group: string, measured: readonly Measured[]): string {
 
 ${table(["exchange", "no filter, us", "listener", "added, us", "of native", "above `guard`, us", "p99, ms", "status", "requests"], rows)}`;
 }
-
-const interval = ({ value, low, high }: Interval, digits: number): string =>
-  `${value.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
 
 function targets({ measured, firstRequest }: Results): Target[] {
   const of = (name: string, variant: Variant = "guard") =>
@@ -242,8 +234,4 @@ function targetTable(rows: readonly Target[]): string {
       found === undefined ? "" : found.high <= bound ? "yes" : "no",
     ]),
   );
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

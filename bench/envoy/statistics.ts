@@ -31,3 +31,11 @@ export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
 }
+
+/** The same in random order. */
+export function shuffled<T>(values: readonly T[]): T[] {
+  const left = [...values];
+  const out: T[] = [];
+  while (left.length > 0) out.push(...left.splice(Math.floor(Math.random() * left.length), 1));
+  return out;
+}

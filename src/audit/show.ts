@@ -73,6 +73,8 @@ function details(record: Claimed): string {
     ["issuer", text(record["mcp_guard.user.issuer"])],
     ["acting", Array.isArray(actors) ? actors.map(text).join(" for ") : text(actors)],
     ["workload", text(record["mcp_guard.workload"])],
+    ["approval", text(record["mcp_guard.approval.id"])],
+    ["approved by", text(record["mcp_guard.approval.approver"])],
     ["identity headers rejected", text(record["mcp_guard.identity.headers_rejected"])],
     ["error", text(error)],
     ["ended", text(record["mcp_guard.ended"])],

@@ -8,7 +8,6 @@ const TONES: Readonly<Record<Verdict, Tone>> = {
   yes: "good",
   no: "bad",
   "not checked": "open",
-  "not available in this version": "open",
 };
 /** How the questions are numbered in the standard. */
 const NUMBERS: Readonly<Record<Question, string>> = {

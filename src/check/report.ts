@@ -37,7 +37,7 @@ export interface Open {
   isAccepted: boolean;
 }
 
-export type Verdict = "yes" | "no" | "not checked" | "not available in this version";
+export type Verdict = "yes" | "no" | "not checked";
 
 /** The answer to one question. */
 export interface Answer {
@@ -172,8 +172,10 @@ function answer(
   const inputs = [...(missing.get(question) ?? [])];
   if (inputs.length > 0)
     return { verdict: "not checked", note: `needs ${inputs.map((name) => INPUTS[name]).join(", and ")}` };
-  if (question === "approval") return { verdict: "not available in this version", note: approvalNote(server) };
-  return { verdict: "yes", note: "" };
+  return {
+    verdict: "yes",
+    note: question === "approval" ? approvalNote(server.guards.map(({ policy }) => policy)) : "",
+  };
 }
 
 function cut(text: string): string {

@@ -77,8 +77,11 @@ export function servicesOf(workload: Workload, objects: readonly KubeObject[]): 
   });
 }
 
-/** Whether a workload calls itself an MCP server: by its component label, by the name of a port, by its own name or `app` label. */
-export function looksLikeMcp(workload: Workload, services: readonly KubeObject[]): boolean {
+/**
+ * Whether a workload calls itself an MCP server: by its component label, by the name of a port, by its own name or `app` label.
+ * @param byName whether its own name and `app` label count.
+ */
+export function looksLikeMcp(workload: Workload, services: readonly KubeObject[], byName = true): boolean {
   const { object, labels, containers } = workload;
   if (
     labels["app.kubernetes.io/component"] === "mcp-server" ||
@@ -90,6 +93,7 @@ export function looksLikeMcp(workload: Workload, services: readonly KubeObject[]
     ...services.flatMap(({ value }) => list(get(value, "spec", "ports"))),
   ].map((port) => text(get(port, "name")));
   if (portNames.some((name) => /mcp/i.test(name))) return true;
+  if (!byName) return false;
   return [object.name, labels.app, object.labels.app, labels["app.kubernetes.io/name"]].some(hasMcpWord);
 }
 

@@ -1,4 +1,5 @@
 // The objects of one deployment, joined: which guard, Service, policy and role belongs to which workload.
+import { placeOfCluster } from "../deploy/approval-place.ts";
 import type { Judge } from "./filter-verdict.ts";
 import { matchesOf, type Plugin, phaseRank, pluginsOf, priority } from "./guard.ts";
 import type { Deployment } from "./input.ts";
@@ -35,6 +36,8 @@ export interface World {
   workloads: readonly Workload[];
   servers: readonly Server[];
   plugins: readonly Plugin[];
+  /** The Services that guards ask for approvals. */
+  approvalServices: ReadonlyMap<Plugin, KubeObject>;
   meshes: readonly MeshConfig[];
   roles: Roles | undefined;
   rootNamespace: string;
@@ -48,11 +51,35 @@ export function worldOf({ objects, meshes, roles }: Deployment, judge: Judge): W
   const workloads = workloadsOf(objects);
   const rootNamespace =
     meshes.map(({ value }) => text(value.rootNamespace)).find((name) => name !== "") ?? "istio-system";
+  const approvalServices = new Map(
+    plugins.flatMap((plugin) => {
+      const service = approvalServiceOf(plugin, objects);
+      return service === undefined ? [] : [[plugin, service] as const];
+    }),
+  );
+  const asked = new Set(approvalServices.values());
   const servers = workloads.flatMap((workload) => {
     const server = join(workload, objects, plugins, rootNamespace);
-    return server.guards.length > 0 || looksLikeMcp(workload, server.services) ? [server] : [];
+    // The approval service of MCP servers may be called one, and is none.
+    const services = server.services.filter((service) => !asked.has(service));
+    const isCalledMcp = services.length === server.services.length;
+    return server.guards.length > 0 || looksLikeMcp(workload, services, isCalledMcp) ? [server] : [];
   });
-  return { objects, workloads, servers, plugins, meshes, roles, rootNamespace, judge };
+  return { objects, workloads, servers, plugins, approvalServices, meshes, roles, rootNamespace, judge };
+}
+
+/** The Service that a guard asks for approvals; undefined when it asks none, or none of the input. */
+function approvalServiceOf({ policy }: Plugin, objects: readonly KubeObject[]): KubeObject | undefined {
+  const place = placeOfCluster(text(get(policy, "approval", "service", "cluster")));
+  if (place === undefined || get(policy, "approval", "mode") !== "required") return undefined;
+  return objects.find(
+    ({ kind, name, namespace }) => kind === "Service" && name === place.app && namespace === place.namespace,
+  );
+}
+
+/** A workload with what concerns it, as of a server, though it may be none. */
+export function joined(workload: Workload, { objects, plugins, rootNamespace }: World): Server {
+  return join(workload, objects, plugins, rootNamespace);
 }
 
 function join(

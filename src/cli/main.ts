@@ -49,6 +49,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "verify, show and convert audit records, and propose a policy from them",
     load: async () => (await import("./commands/audit.ts")).audit,
   },
+  approval: {
+    summary: "compute what an approval was given for, and verify what was exported of approvals",
+    load: async () => (await import("./commands/approval.ts")).approval,
+  },
 };
 
 /** Erases the line and goes back to its beginning (ECMA-48: EL, then a carriage return). */

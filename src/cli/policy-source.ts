@@ -14,15 +14,20 @@ export interface PolicySource {
 }
 
 /** Harmless tools of the demonstration server. */
-const DEFAULT_TOOLS = ["echo", "get-sum"];
+const DEFAULT_TOOLS: readonly string[] = ["echo", "get-sum"];
 
 /**
  * The policy that the options name.
  * @param file a pluginConfig in YAML or JSON, or manifests with one WasmPlugin or TrafficExtension, whose `pluginConfig` is taken.
  * @param allow tool names separated by commas.
+ * @param otherwise the tools that are allowed when neither is given.
  * @throws GuardError `ERR_POLICY` or, for both at once, `ERR_USAGE`.
  */
-export async function readPolicy(file: string | undefined, allow: string | undefined): Promise<PolicySource> {
+export async function readPolicy(
+  file: string | undefined,
+  allow: string | undefined,
+  otherwise = DEFAULT_TOOLS,
+): Promise<PolicySource> {
   if (file !== undefined && allow !== undefined) {
     throw new GuardError("ERR_USAGE", "ALLOW and POLICY both name a policy: use one of them");
   }
@@ -30,7 +35,7 @@ export async function readPolicy(file: string | undefined, allow: string | undef
     const tools = allow.split(",").flatMap((name) => name.trim() || []);
     return { value: { tool_allowlist: tools }, origin: "ALLOW" };
   }
-  if (file === undefined) return { value: { tool_allowlist: DEFAULT_TOOLS }, origin: "the default policy" };
+  if (file === undefined) return { value: { tool_allowlist: otherwise }, origin: "the default policy" };
   return { value: parsePolicy(await readText(file), file), origin: file };
 }
 

@@ -1,12 +1,21 @@
 // The Kustomize overlay of one server: what differs from deploy/istio/base, and nothing else.
 import path from "node:path";
 import { Scalar, stringify } from "yaml";
+import {
+  APPROVAL_PLACE,
+  type ApprovalPlace,
+  approvalPaths,
+  approvalPlace,
+  withApprovalPlace,
+} from "./approval-place.ts";
 import type { GuardedServer } from "./guarded-server.ts";
 
 /** The first line of each file, by which a later run knows its own. */
 export const OVERLAY_MARK = "# Written by mcp-guard render.";
 /** The folder of the overlay's own component. */
 const SERVER = "server";
+/** What a guard may ask the approval service, in mcp-approval-guard. */
+const GUARD_PATHS = "/spec/rules/0/to/0/operation/paths";
 /** No image has this digest: a pod of it never starts. */
 const NO_IMAGE = `internal-registry.io/not-given@sha256:${"0".repeat(64)}`;
 
@@ -18,6 +27,7 @@ const NO_IMAGE = `internal-registry.io/not-given@sha256:${"0".repeat(64)}`;
 export function buildOverlay(server: GuardedServer, policy: object, istio: string): ReadonlyMap<string, string> {
   const place = (...names: string[]) => path.posix.join(istio, ...names);
   const component = (name: string) => place("components", name);
+  const approval = approvalPlace(policy);
   return new Map([
     [
       "kustomization.yaml",
@@ -29,22 +39,24 @@ export function buildOverlay(server: GuardedServer, policy: object, istio: strin
         {
           apiVersion: "kustomize.config.k8s.io/v1beta1",
           kind: "Kustomization",
-          namespace: server.namespace,
           resources: [place("base"), "values.yaml"],
           // In this order: each builds on what those in front of it have left.
           components: componentsOf(server).map((name) => (name === SERVER ? SERVER : component(name))),
         },
       ),
     ],
-    ["values.yaml", file(["What deploy/istio/components put where it belongs."], valuesOf(server))],
+    ["values.yaml", file(["What deploy/istio/components put where it belongs."], valuesOf(server, approval))],
     [
       `${SERVER}/kustomization.yaml`,
-      file(["The policy, and the hosts that the server may reach."], {
+      file(["The policy, and the hosts that the server and its guard may reach."], {
         apiVersion: "kustomize.config.k8s.io/v1alpha1",
         kind: "Component",
         patches: [
           { target: { kind: "WasmPlugin", name: "mcp-tool-guard" }, path: "policy.yaml" },
-          ...egressPatches(server),
+          ...egressPatches(server, approval),
+          ...(approval === undefined
+            ? withoutApproval()
+            : [patch("AuthorizationPolicy", "mcp-approval-guard", GUARD_PATHS, approvalPaths(policy))]),
           ...(server.roleArn === undefined ? [withoutRole()] : []),
         ],
       }),
@@ -53,15 +65,16 @@ export function buildOverlay(server: GuardedServer, policy: object, istio: strin
       `${SERVER}/policy.yaml`,
       file(
         ["The guard's policy (docs/policy.md), in the place of the base's."],
-        [{ op: "replace", path: "/spec/pluginConfig", value: policy }],
+        [{ op: "replace", path: "/spec/pluginConfig", value: withApprovalPlace(server.name, policy) }],
       ),
     ],
   ]);
 }
 
-/** The policy with the collector's place in it, as it will reach the filter. */
-export function effectivePolicy(server: GuardedServer, policy: object): object {
+/** The policy with the places of the approval service and of the collector in it, as it will reach the filter. */
+export function effectivePolicy(server: GuardedServer, given: object): object {
   const { collector } = server;
+  const policy = withApprovalPlace(server.name, given);
   if (collector === undefined) return policy;
   const { audit = {} } = policy as { audit?: { otlp?: object } };
   const otlp = {
@@ -88,9 +101,12 @@ function componentsOf(server: GuardedServer): string[] {
   ].flat();
 }
 
-function valuesOf(server: GuardedServer): object {
+function valuesOf(server: GuardedServer, approval: ApprovalPlace | undefined): object {
   const { pull, sts, collector } = server;
+  // Those of the approval service are taken out again by the overlay's own component when nobody is asked.
+  const asked = approval ?? APPROVAL_PLACE;
   const data: Record<string, string> = {
+    namespace: server.namespace,
     server: server.name,
     serviceAccount: server.serviceAccount,
     serverImage: server.serverImage ?? NO_IMAGE,
@@ -100,6 +116,9 @@ function valuesOf(server: GuardedServer): object {
     guardUrl: `oci://${server.guardImage}`,
     // Taken out again by the overlay's own component when there is none.
     roleArn: server.roleArn ?? "none",
+    approvalHost: `${asked.namespace}/${asked.host}`,
+    approvalPort: String(asked.port),
+    approvalApp: asked.app,
   };
   if (pull !== undefined && pull !== "volume") {
     data.registryCidr = pull.cidr;
@@ -126,10 +145,11 @@ function valuesOf(server: GuardedServer): object {
   };
 }
 
-function egressPatches({ egress }: GuardedServer): object[] {
+function egressPatches({ egress }: GuardedServer, approval: ApprovalPlace | undefined): object[] {
   const hosts = egress.map(({ host }) => host);
   const cidrs = [...new Set(egress.flatMap((entry) => entry.cidrs))];
-  const visible = ["istio-system/*", ...hosts.map((host) => `./${host}`)];
+  const asked = approval === undefined ? [] : [`${approval.namespace}/${approval.host}`];
+  const visible = ["istio-system/*", ...asked, ...hosts.map((host) => `./${host}`)];
   const sidecar = patch("Sidecar", "mcp-egress-lockdown", "/spec/egress/0/hosts", visible);
   if (hosts.length === 0) {
     return [
@@ -146,6 +166,15 @@ function egressPatches({ egress }: GuardedServer): object[] {
   ];
 }
 
+/** Nothing leads to the approval service. */
+function withoutApproval(): object[] {
+  return [
+    removal("networking.k8s.io/v1", "NetworkPolicy", "mcp-approval"),
+    removal("networking.k8s.io/v1", "NetworkPolicy", "mcp-approval-guard", APPROVAL_PLACE.namespace),
+    removal("security.istio.io/v1", "AuthorizationPolicy", "mcp-approval-guard", APPROVAL_PLACE.namespace),
+  ];
+}
+
 function withoutRole(): object {
   return {
     target: { kind: "ServiceAccount" },
@@ -157,9 +186,9 @@ function patch(kind: string, name: string, place: string, value: unknown): objec
   return { target: { kind, name }, patch: block([{ op: "replace", path: place, value }]) };
 }
 
-function removal(apiVersion: string, kind: string, name: string): object {
+function removal(apiVersion: string, kind: string, name: string, namespace = "ai-agents"): object {
   return {
-    patch: block({ apiVersion, kind, metadata: { name, namespace: "ai-agents" }, $patch: "delete" }),
+    patch: block({ apiVersion, kind, metadata: { name, namespace }, $patch: "delete" }),
   };
 }
 

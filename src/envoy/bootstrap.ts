@@ -29,6 +29,14 @@ export interface GuardOptions {
   upgrades?: string[];
   /** What happens when the VM traps or does not start. Default: as in the template. */
   failurePolicy?: "FAIL_CLOSED" | "FAIL_RELOAD";
+  /** The environment variables of the filter's VM. Default: none. */
+  environment?: VmEnvironment;
+}
+
+/** What a VM sees of the environment: variables with values of their own, and names of variables of Envoy's process. */
+export interface VmEnvironment {
+  values?: Readonly<Record<string, string>>;
+  fromHost?: readonly string[];
 }
 
 /** What `buildBootstrap` takes. */
@@ -83,7 +91,11 @@ export interface ConnectionManager {
 export interface PluginConfig {
   name: string;
   failure_policy: string;
-  vm_config: { runtime: string; code: { local: { filename: string } } };
+  vm_config: {
+    runtime: string;
+    code: { local: { filename: string } };
+    environment_variables?: { host_env_keys?: string[]; key_values?: Record<string, string> };
+  };
   configuration?: { "@type": string; value: string };
   allow_on_headers_stop_iteration?: boolean;
   [member: string]: unknown;
@@ -158,6 +170,10 @@ function setGuard(listener: Listener, guard: GuardOptions, wasmPath: string): vo
   const plugin = pluginConfig(listener);
   plugin.vm_config.code.local.filename = wasmPath;
   if (guard.failurePolicy !== undefined) plugin.failure_policy = guard.failurePolicy;
+  if (guard.environment !== undefined) {
+    const { values = {}, fromHost = [] } = guard.environment;
+    plugin.vm_config.environment_variables = { host_env_keys: [...fromHost], key_values: { ...values } };
+  }
   if (guard.allowOnHeadersStop !== undefined) plugin.allow_on_headers_stop_iteration = guard.allowOnHeadersStop;
   if (guard.configuration === undefined) {
     delete plugin.configuration;

@@ -1,6 +1,7 @@
 import { ENV_FUNCTIONS, type EnvFunctionName, type WasiFunctionName } from "./abi.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import type { Context } from "./context.ts";
+import { callForeignFunction } from "./foreign-function.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 import type { HeaderMap } from "./header-map.ts";
 import { HostError } from "./host-error.ts";
@@ -14,6 +15,8 @@ export interface HostState {
   readonly memory: GuestMemory;
   readonly metrics: Metrics;
   readonly logLevel: number;
+  /** The environment variables of the VM. */
+  readonly environment: Readonly<Record<string, string>>;
   /** The context on whose behalf the call runs: the effective one, else the one that was called. */
   context(): Context;
   /** False when there is no such context (any more). */
@@ -271,10 +274,25 @@ export function envFunctions(host: HostState): Record<EnvFunctionName, (...args:
       return host.context().done();
     },
 
-    proxy_call_foreign_function(name: number, nameLength: number, args: number, argsLength: number): Status {
-      if (memory.read(name, nameLength) === undefined) return Status.InvalidMemoryAccess;
-      if (memory.read(args, argsLength) === undefined) return Status.InvalidMemoryAccess;
-      return Status.NotFound;
+    proxy_call_foreign_function(
+      name: number,
+      nameLength: number,
+      args: number,
+      argsLength: number,
+      pointerOut: number,
+      lengthOut: number,
+    ): Status {
+      const nameText = text(name, nameLength);
+      const argumentBytes = memory.read(args, argsLength);
+      if (nameText === undefined || argumentBytes === undefined) return Status.InvalidMemoryAccess;
+      const { status, result } = callForeignFunction(nameText, argumentBytes);
+      if (status === Status.NotFound) return status;
+      if (!memory.writeU32(pointerOut, 0) || !memory.writeU32(lengthOut, 0)) return Status.InvalidMemoryAccess;
+      if (result === undefined) return status;
+      const given = memory.give(result, pointerOut, lengthOut);
+      // Envoy 1.40 does not look at what it has been given for a result to write to.
+      if (given !== Status.Ok) throw new HostError("ERR_HOST_CALL", "no memory for a result: Envoy would crash");
+      return status;
     },
   } satisfies Partial<Record<EnvFunctionName, (...args: never[]) => number>>;
 
@@ -291,9 +309,12 @@ export function envFunctions(host: HostState): Record<EnvFunctionName, (...args:
 export function wasiFunctions(host: HostState): Record<WasiFunctionName, (...args: never[]) => number> {
   const { memory } = host;
 
-  /** The module has neither arguments nor environment variables. */
-  function none(countOut: number, bytesOut: number): number {
-    return memory.writeU32(countOut, 0) && memory.writeU32(bytesOut, 0) ? Errno.Success : Errno.Fault;
+  /** Each as the module gets it. */
+  const variables = Object.entries(host.environment).map(([name, value]) => Buffer.from(`${name}=${value}\0`, "utf8"));
+
+  function sizes(texts: readonly Uint8Array[], countOut: number, bytesOut: number): number {
+    const bytes = texts.reduce((sum, { length }) => sum + length, 0);
+    return memory.writeU32(countOut, texts.length) && memory.writeU32(bytesOut, bytes) ? Errno.Success : Errno.Fault;
   }
 
   return {
@@ -324,9 +345,19 @@ export function wasiFunctions(host: HostState): Record<WasiFunctionName, (...arg
       return memory.write(address, host.random(length)) ? Errno.Success : Errno.Fault;
     },
 
-    environ_sizes_get: none,
-    environ_get: () => Errno.Success,
-    args_sizes_get: none,
+    environ_sizes_get: (countOut: number, bytesOut: number) => sizes(variables, countOut, bytesOut),
+
+    environ_get(addressesOut: number, textsOut: number): number {
+      let at = textsOut >>> 0;
+      for (const [index, variable] of variables.entries()) {
+        if (!memory.writeU32(addressesOut + 4 * index, at) || !memory.write(at, variable)) return Errno.Fault;
+        at += variable.length;
+      }
+      return Errno.Success;
+    },
+
+    // The module has no arguments.
+    args_sizes_get: (countOut: number, bytesOut: number) => sizes([], countOut, bytesOut),
     args_get: () => Errno.Success,
   };
 }

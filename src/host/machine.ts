@@ -24,6 +24,8 @@ export interface MachineOptions {
   readonly random?: (bytes: number) => Uint8Array;
   /** Lines below are dropped, and `proxy_get_log_level` returns it. Default: trace. */
   readonly logLevel?: LogLevel;
+  /** The environment variables of the VM (`vm_config.environment_variables`). Default: none. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 type Export = (...args: number[]) => number | undefined;
@@ -42,6 +44,7 @@ export class Machine implements HostState {
   readonly faults = new Faults();
   readonly logs: LogLine[] = [];
   readonly logLevel: number;
+  readonly environment: Readonly<Record<string, string>>;
   /** How often each host function was called. */
   readonly calls: Record<string, number> = {};
   /** Every live context by its id. */
@@ -62,6 +65,7 @@ export class Machine implements HostState {
   constructor(module: WebAssembly.Module, options: MachineOptions) {
     this.#options = options;
     this.logLevel = LOG_LEVELS.indexOf(options.logLevel ?? "trace");
+    this.environment = options.environment ?? {};
     this.memory = new GuestMemory(
       () => this.#exports.memory as unknown as WebAssembly.Memory,
       (bytes) => this.#allocate(bytes),

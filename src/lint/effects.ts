@@ -137,7 +137,7 @@ function requiredFindings(policy: View, required: View): Told[] {
   if (required.text !== "approval") return [];
   if (flaggedTools(policy).length === 0)
     return told("found required: approval without a flagged tool", "a listed tool of such a name");
-  if (policy.at("approval", "mode").text === "off") return [];
+  if (/^(?:off|required)$/.test(policy.at("approval", "mode").text)) return [];
   return told("found required: approval, and the calls of flagged tools are refused", "an approval");
 }
 

@@ -22,9 +22,10 @@ export function flagFindings(policy: View): Told[] {
   const mode = policy.at("approval", "mode");
   // `off` without quotes is false in a resource: that is told, and what was meant is clear.
   const isOff = mode.text === "off" || mode.value === false;
+  const isAsked = mode.text === "required";
   const lists = listsOf(policy);
   return [
-    ...(isOff ? [] : flaggedTools(policy).map(refusedFinding)),
+    ...(isOff || isAsked ? [] : flaggedTools(policy).map(refusedFinding)),
     ...policy
       .at("tool_allowlist")
       .names()
@@ -45,7 +46,8 @@ function listsOf(policy: View): Pick<Required<ApprovalMember>, "tools" | "exempt
 
 function refusedFinding({ text, path }: Name): Told {
   const what = `found the flagged tool ${quoted(text)} without approval: its calls are refused`;
-  const mend = "put it into approval.exempt if no human has to see its calls, or take it out";
+  const mend =
+    "set approval.mode: required with all that it needs, put it into approval.exempt if no human has to see its calls, or take it out";
   return { rule: "tool-flagged", path, what, expected: "an approval", mend };
 }
 

@@ -1,6 +1,7 @@
 // Everything that there is to say about the policies of a file.
 
 import { Filter, type FilterRefusal } from "../policy/filter.ts";
+import { approvalFindings } from "./approval.ts";
 import { argumentRuleFindings } from "./argument-rules.ts";
 import { effectFindings } from "./effects.ts";
 import { endpointFindings } from "./endpoints.ts";
@@ -103,6 +104,7 @@ export class Linter {
     return [
       ...nameFindings(policy),
       ...flagFindings(policy),
+      ...approvalFindings(policy),
       ...rootFindings(policy, this.#filter),
       ...argumentRuleFindings(policy),
       ...endpointFindings(policy),

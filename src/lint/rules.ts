@@ -20,6 +20,12 @@ export const RULES = {
   "tool-flagged": "a listed tool whose calls are refused for want of an approval",
   "tool-unflagged": "a listed tool that sounds destructive and is not flagged",
 
+  // Warnings: how a human is asked.
+  "approval-key": "a key of approval.keys that is no point of P-256",
+  "approval-page": "an approval.page that people elsewhere cannot open",
+  "approval-identity": "approval in mode required without identity",
+  "approval-hold": "an approval.hold_seconds beyond the usual timeout of clients",
+
   // Warnings: roots.
   "root-inside": "a root below another one",
   "root-unreachable": "a root under which no URI passes",

@@ -14,6 +14,8 @@ export interface FilterRefusal {
 export class Filter {
   readonly #module: Uint8Array;
   #vm: Vm;
+  /** The one variable that the VM has; empty when it has none. */
+  #variable = "";
 
   /** @param module the bytes of `build/plugin.wasm`, which the caller does not change. */
   constructor(module: Uint8Array) {
@@ -23,7 +25,7 @@ export class Filter {
 
   /** What the filter says against a configuration; undefined when it takes it. */
   refusal(configuration: string | Uint8Array): FilterRefusal | undefined {
-    const vm = this.#ready();
+    const vm = this.#ready(configuration);
     const plugin = vm.startPlugin(configuration);
     const lines = vm.logs.splice(0).map(({ message }) => message);
     const { accepted } = plugin;
@@ -37,8 +39,9 @@ export class Filter {
 
   /** The reason for which a `resources/read` of each URI is refused, an empty string for one that passes; undefined when the filter refuses the configuration. */
   readResources(configuration: object, uris: readonly string[]): string[] | undefined {
-    const vm = this.#ready();
-    const plugin = vm.startPlugin(JSON.stringify(configuration));
+    const text = JSON.stringify(configuration);
+    const vm = this.#ready(text);
+    const plugin = vm.startPlugin(text);
     if (!plugin.accepted) return undefined;
     const reasons = uris.map((uri) => {
       const stream = plugin.openStream();
@@ -56,9 +59,33 @@ export class Filter {
     return reasons;
   }
 
-  /** After a trap a VM answers nothing any more. */
-  #ready(): Vm {
-    if (this.#vm.failed) this.#vm = Vm.load(this.#module);
+  /**
+   * A VM that has the variable that the configuration names: whether that of a proxy has it is nothing that a policy says. After a trap a VM
+   * answers nothing any more.
+   */
+  #ready(configuration: string | Uint8Array): Vm {
+    const variable = secretVariable(configuration);
+    if (this.#vm.failed || (variable !== undefined && variable !== this.#variable)) {
+      this.#variable = variable ?? "";
+      const environment = variable === undefined ? {} : { [variable]: "a-secret" };
+      this.#vm = Vm.load(this.#module, { environment });
+    }
     return this.#vm;
   }
+}
+
+/** The variable that a configuration names in `approval.service.secret_env`. */
+function secretVariable(configuration: string | Uint8Array): string | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(typeof configuration === "string" ? configuration : Buffer.from(configuration).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  for (const step of ["approval", "service", "secret_env"]) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string, unknown>)[step];
+  }
+  // Of any other name the filter says itself that it is none.
+  return typeof value === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(value) ? value : undefined;
 }

@@ -191,6 +191,10 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   response_too_large: "limits.list_bytes",
   human_required: "identity.require_human",
   audit_unavailable: "audit.required",
+  arguments_too_large: "approval.arguments_bytes",
+  approval_signature: "approval.keys",
+  approval_unavailable: "approval.service",
+  approval_limit: "approval.waiting_per_principal",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */
@@ -218,12 +222,14 @@ function listRow(entries: readonly MethodEntry[], listed: readonly string[] | un
 
 function toolRow(policy: TablePolicy): MethodRow {
   const tools = policy.tool_allowlist ?? [];
-  const unapproved = policy.approval?.mode === "off" ? [] : tools.filter((tool) => isFlagged(tool, policy.approval));
+  const flagged = policy.approval?.mode === "off" ? [] : tools.filter((tool) => isFlagged(tool, policy.approval));
+  const unapproved = policy.approval?.mode === "required" ? [] : flagged;
   const row = listRow(
     methods("tools/call"),
     tools.filter((tool) => !unapproved.includes(tool)),
     "tool_allowlist",
   );
+  if (flagged.length > unapproved.length) return { ...row, detail: `after a human's approval: ${flagged.join(", ")}` };
   if (unapproved.length === 0) return row;
   return {
     ...row,

@@ -75,6 +75,16 @@ export const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
   ["identity_conflict", refusal(-32600, "Contradictory identities")],
   ["human_required", denial(-32602, "A call must name the human behind it")],
   ["audit_unavailable", refusal(-32603, "The audit trail is not available")],
+  ["arguments_too_large", denial(-32602, "Arguments are too large to be approved")],
+  ["approval_pending", denial(-32602, "A person has to approve this call")],
+  ["approval_denied", denial(-32602, "The call was not approved")],
+  ["approval_expired", denial(-32602, "The approval has expired")],
+  ["approval_replayed", denial(-32602, "The approval has been used")],
+  ["approval_signature", denial(-32602, "The approval is not valid")],
+  ["approval_mismatch", denial(-32602, "The approval is not valid")],
+  ["approval_principal", denial(-32602, "The approval is not valid")],
+  ["approval_unavailable", refusal(-32603, "Approvals are not available")],
+  ["approval_limit", refusal(-32603, "Too many calls wait for approval")],
 ]);
 
 /** Reasons for which something stands in place of a server's answer: the call has passed. */

@@ -96,7 +96,14 @@ function wasmFilter(label: string, row: Row, headersStop: boolean, wasmPath: str
         failure_policy: "FAIL_CLOSED",
         allow_on_headers_stop_iteration: headersStop,
         // A VM of its own for each row: a trap ends one row's VM only.
-        vm_config: { vm_id: label, runtime: "envoy.wasm.runtime.v8", code: { local: { filename: wasmPath } } },
+        vm_config: {
+          vm_id: label,
+          runtime: "envoy.wasm.runtime.v8",
+          code: { local: { filename: wasmPath } },
+          ...(row.listener?.environment === undefined
+            ? {}
+            : { environment_variables: { key_values: row.listener.environment } }),
+        },
         configuration: {
           "@type": "type.googleapis.com/google.protobuf.StringValue",
           value: probeConfiguration(row, label),

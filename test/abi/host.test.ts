@@ -4,6 +4,7 @@ import binaryen from "assemblyscript/binaryen";
 import { beforeAll, describe, expect, it } from "vitest";
 import { HeaderMap, HostError, Status, Vm } from "../../src/host/index.ts";
 import { buildProbe } from "./build-probe.ts";
+import { VERIFY_ACTIONS } from "./signed.ts";
 
 let probe: Uint8Array;
 beforeAll(async () => {
@@ -388,6 +389,19 @@ describe("streams", () => {
     const stream = plugin.openStream({ properties: { "source.address": "127.0.0.1:1", "connection.id": 7n } });
     stream.requestHeaders(GET, true);
     expect(said().slice(1)).toEqual(["get source.address 0 127.0.0.1:1", "get connection.id 0 7"]);
+  });
+});
+
+describe("foreign functions", () => {
+  it("that Envoy has and this host does not model are said to be so", () => {
+    const { stream } = start("request_headers\tforeign:compress,00 0");
+    expect(() => stream.requestHeaders(GET, true)).toThrow("compress is not modelled");
+  });
+
+  it("need memory for what they give", () => {
+    const { vm, stream } = start(`request_headers\t${VERIFY_ACTIONS[0]} 0`);
+    vm.failNextAllocation();
+    expect(() => stream.requestHeaders(GET, true)).toThrow("Envoy would crash");
   });
 });
 

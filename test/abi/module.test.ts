@@ -7,7 +7,7 @@ import { moduleTypes } from "../../src/host/module-types.ts";
 import { projectPath } from "../../src/project.ts";
 
 interface Baseline {
-  /** Bytes that build/plugin.wasm may have. */
+  /** Bytes that build/plugin.wasm may have. 200,000 without approvals; these bring canonical arguments, receipts, calls that wait, and the service's answers. */
   bytesMax: number;
   imports: Record<string, string>;
   exports: Record<string, string>;

@@ -27,9 +27,10 @@ describe("the Node host does what Envoy does", () => {
 });
 
 function run(row: Row): Outcome {
-  const { headersStop = false, bufferLimitBytes, direction = 1 } = row.listener ?? {};
+  const { headersStop = false, bufferLimitBytes, direction = 1, environment = {} } = row.listener ?? {};
   const vm = Vm.load(probe, {
     listenerDirection: direction,
+    environment,
     clusters: [...SERVED_CLUSTERS, "refuses"],
     fullClusters: ["empty", "full"],
   });

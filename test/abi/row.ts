@@ -55,6 +55,8 @@ export interface Row {
     /** `http_protocol_options.enable_trailers`. */
     readonly trailers?: boolean;
     readonly direction?: 1 | 2;
+    /** `vm_config.environment_variables.key_values`. */
+    readonly environment?: Readonly<Record<string, string>>;
   };
   readonly request: {
     readonly protocol?: "h1" | "h2";

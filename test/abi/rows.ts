@@ -1,6 +1,7 @@
 // The behaviours of Envoy that a guard relies on. Every row runs on the Node host (node-host.test.ts) and on a real Envoy
 // (envoy.test.ts); what either does differently fails there.
 import { type ClusterName, type Outcome, type Row, SERVER_ANSWER } from "./row.ts";
+import { VERIFY_ACTIONS, VERIFY_LINES } from "./signed.ts";
 
 const A = "AAAAAAAAAA";
 const B = "BBBBBBBB";
@@ -1390,6 +1391,61 @@ export const ROWS: readonly Row[] = [
       server: got("", false),
       called: [CALLED("answers")],
       log: { code: 503, details: "wasm_fail_stream", property: null },
+    },
+  },
+
+  // Foreign functions.
+  {
+    name: "verify_signature: the status is Ok whether the signature is the key's or not; the result says which",
+    probe: { request_headers: [[...VERIFY_ACTIONS, "0"].join(" ")] },
+    request: { method: "GET", framing: "none" },
+    expect: {
+      calls: ["request_headers eos=1", ...VERIFY_LINES, ...ANSWERED],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
+    },
+  },
+  {
+    name: "a foreign function that is not there: status 1, and nothing is said of a result",
+    probe: { request_headers: ["foreign:verify,00 foreign:verify_signature2,00 foreign:,00 0"] },
+    request: { method: "GET", framing: "none" },
+    expect: {
+      calls: [
+        "request_headers eos=1",
+        "foreign 1 untouched",
+        "foreign 1 untouched",
+        "foreign 1 untouched",
+        ...ANSWERED,
+      ],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
+    },
+  },
+
+  // The environment.
+  {
+    name: "a VM without environment variables has none: not those of the process",
+    probe: { request_headers: ["environ 0"] },
+    request: { method: "GET", framing: "none" },
+    expect: {
+      calls: ["request_headers eos=1", "environ 0 0 0 0 ", ...ANSWERED],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
+    },
+  },
+  {
+    name: "a VM's environment variables: NAME=value and NUL, values as they are",
+    probe: { request_headers: ["environ 0"] },
+    listener: { environment: { SECRET: "a=b c", EMPTY: "", TEXT: "\u00e9" } },
+    request: { method: "GET", framing: "none" },
+    expect: {
+      calls: ["request_headers eos=1", "environ 0 0 3 28 EMPTY=|SECRET=a=b c|TEXT=\u00e9", ...ANSWERED],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
     },
   },
 ];

@@ -372,9 +372,10 @@ test("the lines are YAML for readers of version 1.1 too", () => {
   expect(parse(lines.join("\n"), { version: "1.1" }).tool_allowlist).toEqual([...names].sort());
 });
 
-test.each(["human_required", "audit_unavailable"])(
-  "a call that the lists had let pass before %s is proposed",
-  (reason) => {
-    expect(policyOf(suggestion([refused(reason, toolCall("search_code"))])).tool_allowlist).toEqual(["search_code"]);
-  },
-);
+test.each([
+  ...["human_required", "audit_unavailable", "arguments_too_large", "approval_pending", "approval_denied"],
+  ...["approval_expired", "approval_replayed", "approval_signature", "approval_mismatch", "approval_principal"],
+  ...["approval_unavailable", "approval_limit"],
+])("a call that the lists had let pass before %s is proposed", (reason) => {
+  expect(policyOf(suggestion([refused(reason, toolCall("search_code"))])).tool_allowlist).toEqual(["search_code"]);
+});

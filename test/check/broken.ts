@@ -1,5 +1,6 @@
 // Manifests that are wrong in one way each: the good ones of good/, with one change. What mcp-guard check must find, and nothing else.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: HCL has templates of its own.
+import { BROKEN_SERVICE, SOUND_SERVICE } from "./broken-service.ts";
 
 /** One change of a good file: a text that stands there once, and what takes its place; without the text, what comes behind the file. */
 export interface Edit {
@@ -14,8 +15,8 @@ export interface Broken {
   rule: string;
   /** What is wrong, for people. */
   what: string;
-  /** Which of the good sets; sidecar unless it says waypoint. */
-  set?: "waypoint";
+  /** Which of the good sets; sidecar unless it says another. */
+  set?: "waypoint" | "asking" | "asking-waypoint";
   edits: Edit[];
   /** How many findings, when it is more than one. */
   count?: number;
@@ -523,6 +524,11 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     rule: "static-credential",
+    what: "a password in a URL",
+    edits: change("value: info", "value: postgres://tickets:hush@database.example/tickets"),
+  },
+  {
+    rule: "static-credential",
     what: "a credential under another name",
     edits: change("value: info", `value: ghp_${"a".repeat(36)}`),
   },
@@ -750,6 +756,13 @@ export const BROKEN: readonly Broken[] = [
     what: "the decision to ask nobody",
     edits: change("    unguarded:\n", '    approval: { mode: "off" }\n    unguarded:\n'),
   },
+  {
+    rule: "approval-page",
+    what: "a page of the approver's own machine",
+    set: "asking",
+    edits: change("https://approve.example.com/a/", "http://localhost:8080/a/"),
+  },
+  ...BROKEN_SERVICE,
 
   // Point 5.
   { rule: "guard-without-human", what: "nobody has to be named", edits: change("      require_human: true\n", "") },
@@ -966,6 +979,7 @@ export const BROKEN: readonly Broken[] = [
 
 /** The good sets, with changes that are right as well. */
 export const SOUND: readonly Pick<Broken, "what" | "set" | "edits">[] = [
+  ...SOUND_SERVICE,
   { what: "an association of Pod Identity", edits: association("tickets-sa") },
   {
     what: "a whole value by StringLike",

@@ -25,15 +25,25 @@ describe("deploy", () => {
     const report = await examine(inProject("deploy"), ["role"]);
     expect(told(report)).toEqual([]);
     expect(report.servers.length).toBeGreaterThan(5);
-    expect(verdicts(report)).toEqual(["yes, not checked, yes, not available in this version, yes, yes"]);
+    expect(verdicts(report)).toEqual(["yes, not checked, yes, yes, yes, yes"]);
     expect([...new Set(report.open.map(({ missing }) => missing))]).toEqual(["role"]);
   });
 
   test("has none with the role of terraform/", async () => {
     const report = await examine(inProject("deploy", "terraform"));
     expect(told(report)).toEqual([]);
-    expect(verdicts(report)).toEqual(["yes, yes, yes, not available in this version, yes, yes"]);
+    expect(verdicts(report)).toEqual(["yes, yes, yes, yes, yes, yes"]);
     expect(report.open).toEqual([]);
+  });
+
+  test("without the approval service nobody is known to approve, in any overlay", async () => {
+    const files = Object.entries(inProject("deploy", "terraform")).filter(
+      ([file]) => !file.includes("approval-service"),
+    );
+    const report = await examine(Object.fromEntries(files));
+    expect([...new Set(report.findings.map(({ rule }) => rule.id))]).toEqual(["approval-service-missing"]);
+    expect(report.findings.length).toBe(report.servers.length);
+    expect(verdicts(report)).toEqual(["yes, yes, yes, no, yes, yes"]);
   });
 });
 

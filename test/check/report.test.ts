@@ -9,6 +9,7 @@ import { renderTable, summary } from "../../src/check/render-table.ts";
 import { isClean, type Report } from "../../src/check/report.ts";
 import { painted, wantsColor } from "../../src/paint.ts";
 import { projectPath } from "../../src/project.ts";
+import { REQUIRED } from "../config/approval-member.ts";
 import { examine, told } from "./examine.ts";
 
 const good = (name: string): string => readFileSync(projectPath("test", "check", "good", name), "utf8");
@@ -23,10 +24,16 @@ const verdicts = ({ servers }: Report): string[] =>
   );
 const lines = (report: Report): string[] => renderTable(report).map((spans) => spans.map(({ text }) => text).join(""));
 
+/** The good manifests with approval in mode required, and these members of it instead of its own. */
+function asking(members: object): string {
+  const approval = JSON.stringify({ ...REQUIRED, ...members });
+  return SIDECAR.replace("    unguarded:", `    approval: ${approval}\n    unguarded:`);
+}
+
 describe("what was not handed in", () => {
   test("is not checked, and not right", async () => {
     const report = await examine({ "a.yaml": SIDECAR });
-    expect(verdicts(report)).toEqual(["yes not checked yes not available in this version not checked yes"]);
+    expect(verdicts(report)).toEqual(["yes not checked yes yes not checked yes"]);
     expect(report.findings).toEqual([]);
     expect(isClean(report)).toBe(false);
     expect(summary(report)).toMatch(
@@ -37,7 +44,7 @@ describe("what was not handed in", () => {
 
   test("can be accepted, by name", async () => {
     const report = await examine({ "a.yaml": SIDECAR }, ["role", "mesh-config"]);
-    expect(verdicts(report)).toEqual(["yes not checked yes not available in this version not checked yes"]);
+    expect(verdicts(report)).toEqual(["yes not checked yes yes not checked yes"]);
     expect(isClean(report)).toBe(true);
     expect(summary(report)).toBe("1 MCP server, no findings, accepted as missing: role, mesh-config");
     expect(isClean(await examine({ "a.yaml": SIDECAR }, ["role"]))).toBe(false);
@@ -87,24 +94,16 @@ describe("what was not handed in", () => {
 
 describe("question 4", () => {
   test.each([
-    [
-      "no tool of a high risk",
-      SIDECAR.replace("    - delete_ticket\n", ""),
-      "not available in this version",
-      /^nothing to approve/,
-    ],
-    [
-      "a tool of a high risk",
-      SIDECAR,
-      "not available in this version",
-      /^closed: calls of delete_ticket are listed and refused/,
-    ],
+    ["no tool of a high risk", SIDECAR.replace("    - delete_ticket\n", ""), "yes", /^nothing to approve/],
+    ["a tool of a high risk", SIDECAR, "yes", /^closed: calls of delete_ticket are listed and refused/],
     [
       "many of them",
       SIDECAR.replace("    - delete_ticket\n", Array.from({ length: 9 }, (_, i) => `    - execute_${i}\n`).join("")),
-      "not available in this version",
+      "yes",
       /execute_4 and 4 more/,
     ],
+    ["a human who is asked with a key that is none", asking({ keys: [{ kid: "a", spki: "MFkw" }] }), "no", /^$/],
+    ["a human who is asked without a key", asking({ keys: undefined }), "no", /^$/],
     [
       "the decision to ask nobody",
       SIDECAR.replace("    unguarded:", '    approval: { mode: "off" }\n    unguarded:'),

@@ -4,22 +4,42 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { QUESTIONS, type Question } from "../../src/check/rule.ts";
 import { RULES, WORLD_RULES } from "../../src/check/rules/all.ts";
+import { HELD } from "../../src/check/rules/approval-service.ts";
 import { projectPath } from "../../src/project.ts";
+import { REQUIRED } from "../config/approval-member.ts";
 import { BROKEN, type Broken, type Edit, SOUND } from "./broken.ts";
+import { ASKED, ASKED_HOST, WEAK } from "./broken-service.ts";
 import { examine, told } from "./examine.ts";
 
 type Files = Record<string, string>;
 
+/** The good sets: `asking` is `sidecar` and `asking-waypoint` is `waypoint`, with a policy that asks for approvals, and the service that is asked. */
+const SETS = ["sidecar", "waypoint", "asking", "asking-waypoint"] as const;
+
 const good = (name: string): string => readFileSync(projectPath("test", "check", "good", name), "utf8");
-const set = (name: "sidecar" | "waypoint"): Files => ({
-  "objects.yaml": good(`${name}.yaml`),
+const set = (name: (typeof SETS)[number]): Files => ({
+  "objects.yaml": name === "sidecar" || name === "waypoint" ? good(`${name}.yaml`) : asking(name === "asking-waypoint"),
   "mesh.yaml": good("mesh.yaml"),
   "role.tf": good("role.tf"),
 });
 
+/** A good set that asks for approvals, and the service in front of it, so that what a row adds comes last. */
+function asking(isWaypoint: boolean): string {
+  const service = good("approval.yaml");
+  const member = `approval: ${JSON.stringify({ ...REQUIRED, service: ASKED })}`;
+  if (isWaypoint) {
+    const byWaypoint = service
+      .replace("/sa/tickets-sa", "/sa/turnpike")
+      .replace("          app: tickets\n", "          gateway.networking.k8s.io/gateway-name: turnpike\n");
+    return `${byWaypoint}---\n${good("waypoint.yaml").replace("      unguarded:\n", `      ${member}\n      unguarded:\n`)}`;
+  }
+  const guarded = good("sidecar.yaml").replace("    unguarded:\n", `    ${member}\n    unguarded:\n`);
+  return `${service}---\n${guarded.replace("    - ./tracker.example\n", `    - ./tracker.example\n    - counter/${ASKED_HOST}\n`)}`;
+}
+
 /** A good set with changes. */
 function broken({ set: name, edits }: Pick<Broken, "set" | "edits">): Files {
-  const files = set(name === "waypoint" ? "waypoint" : "sidecar");
+  const files = set(name ?? "sidecar");
   for (const edit of edits) apply(files, edit);
   return files;
 }
@@ -49,6 +69,10 @@ const NAMES: Readonly<Record<string, string>> = {
   ledger: "book",
   tracker: "hound",
   lock: "latch",
+  clerk: "notary",
+  counter: "till",
+  hall: "lobby",
+  usher: "doorkeeper",
 };
 
 function renamed(text: string): string {
@@ -58,22 +82,13 @@ function renamed(text: string): string {
   );
 }
 
-describe.each(["sidecar", "waypoint"] as const)("the good set %s", (name) => {
-  test("has no findings and no open questions but approval", async () => {
+describe.each(SETS)("the good set %s", (name) => {
+  test("has no findings and no open questions", async () => {
     const { findings, open, servers } = await examine(set(name));
     expect([findings, open]).toEqual([[], []]);
     expect(
       servers.map(({ answers }) => Object.entries(answers).map(([question, { verdict }]) => `${question}: ${verdict}`)),
-    ).toEqual([
-      [
-        "schema: yes",
-        "identity: yes",
-        "egress: yes",
-        "approval: not available in this version",
-        "trace: yes",
-        "caller: yes",
-      ],
-    ]);
+    ).toEqual([["schema: yes", "identity: yes", "egress: yes", "approval: yes", "trace: yes", "caller: yes"]]);
   });
 
   test("has none under other names", async () => {
@@ -120,6 +135,34 @@ describe.each(BROKEN.map((row) => [`${row.rule}: ${row.what}`, row] as const))("
   });
 });
 
+test("what is wrong with a service that two servers ask is told once, for both, and the account of either may ask", async () => {
+  const approval = { ...REQUIRED, service: ASKED };
+  const metadata = { name: "letters", namespace: "desk", labels: { app: "letters" } };
+  const second = [
+    { apiVersion: "v1", kind: "Pod", metadata, spec: { serviceAccountName: "letters-sa", containers: [] } },
+    {
+      apiVersion: "extensions.istio.io/v1alpha1",
+      kind: "WasmPlugin",
+      metadata,
+      spec: { selector: { matchLabels: { app: "letters" } }, pluginConfig: { tool_allowlist: [], approval } },
+    },
+  ];
+  const files = set("asking");
+  const both =
+    "[cluster.local/ns/desk/sa/tickets-sa, cluster.local/ns/desk/sa/letters-sa, cluster.local/ns/door/sa/porter]";
+  apply(files, { from: "[cluster.local/ns/desk/sa/tickets-sa]", to: both });
+  apply(files, { to: second.map((object) => `---\n${JSON.stringify(object)}\n`).join("") });
+  const { findings } = await examine(files);
+  const open = findings.filter(({ rule }) => rule.id.startsWith("approval-filter-"));
+  expect(open.map(({ rule, found, servers }) => [rule.id, found.split(" ")[1], servers])).toEqual([
+    [
+      "approval-filter-open",
+      "cluster.local/ns/door/sa/porter",
+      expect.arrayContaining(["Deployment desk/tickets", "Pod desk/letters"]),
+    ],
+  ]);
+});
+
 describe("the list of rules", () => {
   const all = [...RULES, ...WORLD_RULES];
 
@@ -132,6 +175,10 @@ describe("the list of rules", () => {
       expect(mend).toMatch(/^[A-Z].*[.…]$/);
       for (const question of questions) expect(Object.keys(QUESTIONS)).toContain(question satisfies Question);
     }
+  });
+
+  test("has a broken service for each rule that holds for it too", () => {
+    expect(WEAK.map(({ rule }) => rule).sort()).toEqual([...HELD].sort());
   });
 
   test("has a broken set for each", () => {

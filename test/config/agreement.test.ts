@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Vm } from "../../src/host/index.ts";
 import { projectPath } from "../../src/project.ts";
+import { ENVIRONMENT, KEYS, REQUIRED } from "./approval-member.ts";
 import { policySchema, schemaComplaints } from "./schema.ts";
 import { CONFIGURATIONS, type ConfigurationRow } from "./table.ts";
 
@@ -11,7 +12,7 @@ const REFUSED = "mcp-guard: configuration refused: ";
 
 /** What the filter makes of a configuration: its verdict, and the lines of its log. */
 function askFilter(text: string | Uint8Array): { good: boolean; lines: string[] } {
-  const vm = Vm.load(MODULE);
+  const vm = Vm.load(MODULE, { environment: ENVIRONMENT });
   const plugin = vm.startPlugin(text);
   expect(vm.failed, "no trap").toBe(false);
   return { good: plugin.accepted, lines: vm.logs.map(({ level, message }) => `${level}: ${message}`) };
@@ -79,6 +80,40 @@ describe("the table", () => {
   function isGoodText({ good }: ConfigurationRow): boolean {
     return good;
   }
+});
+
+test("a policy that names a variable which the VM does not have is refused, and says which", () => {
+  const vm = Vm.load(MODULE, { environment: { OTHER: "a-secret" } });
+  const service = { ...REQUIRED.service, secret_env: "MCP_GUARD_APPROVAL_SECRET" };
+  const text = JSON.stringify({ tool_allowlist: ["echo"], approval: { ...REQUIRED, service } });
+  expect(vm.startPlugin(text).accepted).toBe(false);
+  expect(vm.logs.map(({ message }) => message)).toEqual([
+    expect.stringMatching(
+      /^mcp-guard: configuration refused: approval\.service\.secret_env: found no variable MCP_GUARD_APPROVAL_SECRET /,
+    ),
+  ]);
+});
+
+test("nothing of one policy about approval is left in the next", () => {
+  const vm = Vm.load(MODULE, { environment: ENVIRONMENT });
+  const policy = (approval: object): string => JSON.stringify({ tool_allowlist: ["echo"], approval });
+  const service = { ...REQUIRED.service, path: "/v2", timeout_ms: 100, secret_env: "SECRET" };
+  const keys = [...REQUIRED.keys, { kid: "b", spki: KEYS.second }];
+  const takes = (approval: object): boolean => {
+    const plugin = vm.startPlugin(policy(approval));
+    plugin.stop();
+    return plugin.accepted;
+  };
+  const digest = (): string => /policy ([0-9a-f]{16})/.exec(vm.logs.at(-1)?.message ?? "")?.[1] ?? "";
+  expect(takes(REQUIRED)).toBe(true);
+  const first = digest();
+  expect(takes({ ...REQUIRED, service, keys, hold_seconds: 1, waiting: 1, legacy_carrier: "url_elicitation" })).toBe(
+    true,
+  );
+  expect(digest()).not.toBe(first);
+  expect(takes({ mode: "required" })).toBe(false);
+  expect(takes(REQUIRED)).toBe(true);
+  expect(digest()).toBe(first);
 });
 
 test("a refused configuration leaves nothing behind: a good one is taken afterwards in the same VM", () => {

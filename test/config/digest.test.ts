@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Vm } from "../../src/host/index.ts";
 import { projectPath } from "../../src/project.ts";
+import { ENVIRONMENT, KEYS, REQUIRED } from "./approval-member.ts";
 import { policySchema, type SchemaMember } from "./schema.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
@@ -14,7 +15,7 @@ type Value = Record<string, unknown>;
 
 /** The digest that the filter counts the policy under. */
 function filterDigest(configuration: string): string | undefined {
-  const vm = Vm.load(MODULE);
+  const vm = Vm.load(MODULE, { environment: ENVIRONMENT });
   const plugin = vm.startPlugin(configuration);
   expect(plugin.accepted).toBe(true);
   plugin.tick();
@@ -31,6 +32,8 @@ function withDefaults(value: Value, members: Readonly<Record<string, SchemaMembe
   for (const [name, member] of Object.entries(members)) {
     if (whole[name] === undefined && member.default === undefined) continue;
     whole[name] ??= member.default;
+    // Where nobody is asked, nothing that says how is part of the policy.
+    if (name === "approval" && (whole[name] as Value).mode !== "required") continue;
     if (member.properties !== undefined) whole[name] = withDefaults(whole[name] as Value, member.properties);
   }
   return whole;
@@ -110,6 +113,51 @@ describe("the filter's digest is that of the written format", () => {
       JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
       JSON.stringify({ tool_allowlist: ["a"], approval: { tools: ["c", "b"], exempt: ["d"] } }),
       JSON.stringify({ tool_allowlist: ["a"], approval: { mode: "off", exempt: [] } }),
+      JSON.stringify({ approval: REQUIRED, tool_allowlist: ["a"] }),
+      JSON.stringify({ approval: { ...REQUIRED, exempt: ["z"], tools: ["y"] }, tool_allowlist: ["a"] }),
+      JSON.stringify({
+        approval: {
+          ...REQUIRED,
+          server: 'a"\\/b',
+          service: {
+            timeout_ms: 100,
+            secret_env: "S",
+            poll_ms: 1e3,
+            path: "/",
+            cluster: 'c|"',
+            authority: "a",
+          },
+          keys: [
+            { spki: KEYS.second, kid: '"b' },
+            { kid: "a", spki: KEYS.first },
+          ],
+          hold_seconds: 0,
+          waiting_per_principal: 1,
+          waiting: 2,
+          arguments_bytes: 1024,
+          legacy_carrier: "url_elicitation",
+        },
+        tool_allowlist: ["a"],
+      }).replace('"path":"/"', '"path":"\\/v2"'),
+      // As long as it gets.
+      JSON.stringify({
+        approval: {
+          ...REQUIRED,
+          server: '"'.repeat(128),
+          page: `https://a/${"b".repeat(501)}/`,
+          service: {
+            cluster: '"'.repeat(512),
+            authority: '"'.repeat(256),
+            path: `/${"p".repeat(255)}`,
+            secret_env: "S".repeat(128),
+          },
+          keys: [
+            { kid: '"'.repeat(64), spki: KEYS.first },
+            { kid: "\\".repeat(64), spki: KEYS.second },
+          ],
+        },
+        tool_allowlist: [],
+      }),
       JSON.stringify({
         tool_allowlist: ["a"],
         prompt_allowlist: ["b", "a"],
@@ -192,6 +240,41 @@ describe("spellings of one policy", () => {
     ["order of HTTP methods", '{"tool_allowlist":["a","b"],"unguarded":[{"methods":["POST","GET"],"path":"/x"}]}'],
   ])("have one digest: %s", (_, configuration) => {
     expect(filterDigest(configuration)).toBe(digest);
+  });
+
+  test("what mode required has by default is written out", () => {
+    const policy = (members: object): string =>
+      JSON.stringify({ tool_allowlist: ["a"], approval: { ...REQUIRED, ...members } });
+    const defaults = {
+      hold_seconds: 45,
+      arguments_bytes: 65_536,
+      waiting: 1000,
+      waiting_per_principal: 10,
+      legacy_carrier: "tool_error",
+      service: { ...REQUIRED.service, path: "/v1", timeout_ms: 5000, poll_ms: 1000 },
+    };
+    expect(filterDigest(policy(defaults))).toBe(filterDigest(policy({})));
+  });
+
+  test.each([
+    ["server", "other"],
+    ["page", "https://approve.example.com/b/"],
+    ["service", { ...REQUIRED.service, cluster: "other" }],
+    ["service", { ...REQUIRED.service, authority: "other" }],
+    ["service", { ...REQUIRED.service, path: "/v2" }],
+    ["service", { ...REQUIRED.service, timeout_ms: 5001 }],
+    ["service", { ...REQUIRED.service, poll_ms: 1001 }],
+    ["service", { ...REQUIRED.service, secret_env: "SECRET" }],
+    ["keys", [{ kid: "2026-12", spki: KEYS.first }]],
+    ["keys", [{ kid: "2026-11", spki: KEYS.second }]],
+    ["hold_seconds", 44],
+    ["arguments_bytes", 65_535],
+    ["waiting", 999],
+    ["waiting_per_principal", 11],
+    ["legacy_carrier", "url_elicitation"],
+  ])("another approval.%s is another policy: %j", (member, value) => {
+    const policy = (approval: object): string => JSON.stringify({ tool_allowlist: ["a"], approval });
+    expect(filterDigest(policy({ ...REQUIRED, [member]: value }))).not.toBe(filterDigest(policy(REQUIRED)));
   });
 
   test("the order of a list is part of the policy's text, so it has another digest", () => {

@@ -166,6 +166,27 @@ test("a root that breaks the URI rules is refused in a client's response, as the
   expect(stream.filterState.get("mcp_reason")).toBe("uri_traversal");
 });
 
+test("a policy that asks humans lists flagged tools, and says of which a human decides", () => {
+  const policy = { tool_allowlist: ["search_code", "delete_repo", "drop_it"] };
+  const row = (approval: NonNullable<TablePolicy["approval"]>): MethodRow =>
+    rowOf(methodTable({ ...policy, approval }), "tools/call");
+  expect(row({ mode: "required", tools: ["drop_it"] })).toMatchObject({
+    verdict: "by list",
+    listed: ["search_code", "delete_repo", "drop_it"],
+    detail: "after a human's approval: delete_repo, drop_it",
+    openedBy: ["tool_allowlist"],
+  });
+  expect(row({ mode: "required", exempt: ["delete_repo"] })).toMatchObject({
+    listed: policy.tool_allowlist,
+    detail: "",
+  });
+  expect(row({ tools: ["drop_it"] })).toMatchObject({
+    listed: ["search_code"],
+    detail: "listed, but refused without approval: delete_repo, drop_it",
+    openedBy: ["tool_allowlist", "approval"],
+  });
+});
+
 test("what the notes call requests that the modern era has no more is refused there, and nothing else is", () => {
   const vm = Vm.load(MODULE);
   const plugin = vm.startPlugin(JSON.stringify(POLICIES["every member opened"]));

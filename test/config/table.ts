@@ -1,4 +1,5 @@
 // Good and bad configurations, one row each: what the filter, the schema and this table must agree on.
+import { KEYS, REQUIRED } from "./approval-member.ts";
 
 /** One configuration with its verdict. */
 export interface ConfigurationRow {
@@ -44,6 +45,11 @@ const NOT_NORMAL =
   "expected an absolute URI in its normal form: lower-case scheme, no dot segments, no user information, query or fragment";
 const NOT_A_PATH = "expected an absolute path without dot segments";
 const NOT_A_POINTER = "expected a JSON Pointer (RFC 6901) of at most 8 reference tokens, with ~ only in ~0 and ~1";
+const APPROVAL_OBJECT = "an object with mode, tools, exempt and what mode: required needs";
+const PAGE =
+  "a link like https://approve.example.com/a/ that ends with a slash, 1 to 512 bytes; http only for localhost and 127.0.0.1";
+const SERVICE_PATH = "a path like /v1 of 1 to 256 bytes without a slash at its end, a query and dot segments";
+const SPKI = "the public key of the service in base64: a SubjectPublicKeyInfo (RFC 5480) of P-256, uncompressed";
 const PATH = "an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments";
 
 /** A configuration that is good but for what `members` adds to it. */
@@ -327,6 +333,11 @@ const LATER: ConfigurationRow[] = [
     "stream with hold, in the other order",
     withMembers({ request_body: "stream", request_headers: "hold" }),
     "configuration: found request_headers: hold with request_body: stream, expected one of them without the other",
+  ),
+  bad(
+    "stream with approvals",
+    withMembers({ request_body: "stream", approval: REQUIRED }),
+    "configuration: found approval.mode: required with request_body: stream, expected one of them without the other",
   ),
 ];
 
@@ -1400,47 +1411,442 @@ const APPROVAL: ConfigurationRow[] = [
       `approval.${member}[1]: found the same string a second time, expected distinct strings`,
     ),
   ]),
-  bad(
-    "approval null",
-    withMembers({ approval: null }),
-    "approval: found null, expected an object with mode, tools and exempt",
-  ),
-  bad(
-    "approval false",
-    withMembers({ approval: false }),
-    "approval: found false, expected an object with mode, tools and exempt",
-  ),
+  bad("approval null", withMembers({ approval: null }), `approval: found null, expected ${APPROVAL_OBJECT}`),
+  bad("approval false", withMembers({ approval: false }), `approval: found false, expected ${APPROVAL_OBJECT}`),
   bad(
     "approval as a word",
     withMembers({ approval: "off" }),
-    'approval: found the string "off", expected an object with mode, tools and exempt',
+    `approval: found the string "off", expected ${APPROVAL_OBJECT}`,
   ),
-  bad(
-    "approval as a list",
-    withMembers({ approval: ["off"] }),
-    "approval: found a list, expected an object with mode, tools and exempt",
-  ),
+  bad("approval as a list", withMembers({ approval: ["off"] }), `approval: found a list, expected ${APPROVAL_OBJECT}`),
   bad(
     "approval on",
     withMembers({ approval: { mode: "on" } }),
-    'approval.mode: found the string "on", expected one of off',
+    'approval.mode: found the string "on", expected one of off required',
   ),
   bad(
     "approval mode false",
     withMembers({ approval: { mode: false } }),
-    "approval.mode: found false, expected one of off",
+    "approval.mode: found false, expected one of off required",
   ),
   bad(
     "approval mode null",
     withMembers({ approval: { mode: null } }),
-    "approval.mode: found null, expected one of off",
+    "approval.mode: found null, expected one of off required",
   ),
   bad(
     "an unknown member of approval",
     withMembers({ approval: { mode: "off", url: "https://approve" } }),
-    'approval: found the unknown member "url", expected one of mode tools exempt',
+    'approval: found the unknown member "url", expected one of mode tools exempt server page service keys hold_seconds arguments_bytes waiting waiting_per_principal legacy_carrier',
   ),
 ];
+
+/** The member approval in mode required, with these members instead of its own; undefined takes one out. */
+function required(members: Record<string, unknown>): string {
+  return withMembers({ approval: { ...REQUIRED, ...members } });
+}
+
+/** The same with these members of its service. */
+function asked(members: Record<string, unknown>): string {
+  return required({ service: { ...REQUIRED.service, ...members } });
+}
+
+/** The same with one key of this text. */
+function signedWith(spki: unknown): string {
+  return required({ keys: [{ kid: "a", spki }] });
+}
+
+/** A key with other bytes at a place of its DER. */
+function changedKey(at: number, ...bytes: number[]): string {
+  const der = Buffer.from(KEYS.first, "base64");
+  der.set(bytes, at);
+  return der.toString("base64");
+}
+
+const BOUNDS = {
+  hold_seconds: [0, 300],
+  arguments_bytes: [1024, 65_536],
+  waiting: [1, 10_000],
+  waiting_per_principal: [1, 1000],
+} as const;
+const SERVICE_BOUNDS = { timeout_ms: [100, 60_000], poll_ms: [250, 10_000] } as const;
+
+const ASKED: ConfigurationRow[] = [
+  good("approval required", required({})),
+  good(
+    "all that can be said about approval in mode required",
+    required({
+      tools: ["echo"],
+      exempt: ["delete_it"],
+      service: {
+        cluster: "outbound|8081||approval.approval.svc.cluster.local",
+        authority: "approval.approval.svc.cluster.local:8081",
+        path: "/filter/v1",
+        timeout_ms: 2000,
+        poll_ms: 500,
+        secret_env: "MCP_GUARD_APPROVAL_SECRET",
+      },
+      keys: [
+        { kid: "2026-11", spki: KEYS.first },
+        { spki: KEYS.second, kid: "2027-02" },
+      ],
+      hold_seconds: 20,
+      arguments_bytes: 8192,
+      waiting: 50,
+      waiting_per_principal: 5,
+      legacy_carrier: "url_elicitation",
+    }),
+  ),
+  good(
+    "keys and service in front of the mode",
+    withMembers({
+      approval: Object.fromEntries(Object.entries({ ...REQUIRED, keys: [{ spki: KEYS.second, kid: "a" }] }).reverse()),
+    }),
+  ),
+  good("a legacy carrier as it is without the member", required({ legacy_carrier: "tool_error" })),
+  bad(
+    "another word for approval.legacy_carrier",
+    required({ legacy_carrier: "elicitation" }),
+    'approval.legacy_carrier: found the string "elicitation", expected one of tool_error url_elicitation; did you mean "url_elicitation"?',
+  ),
+  ...(
+    [
+      ["server", "the name under which the service knows this server"],
+      ["page", "the link to the service's pages"],
+      ["service", "the cluster and the authority of the service"],
+      ["keys", "the keys that sign receipts"],
+    ] as const
+  ).flatMap(([member, what]) => [
+    bad(
+      `approval required without ${member}`,
+      required({ [member]: undefined }),
+      `approval: found mode: required without ${member}, expected ${what}`,
+    ),
+    bad(
+      `${member} without a mode of approval`,
+      withMembers({ approval: { [member]: REQUIRED[member] } }),
+      `approval.${member}: found it without mode: required, expected both`,
+    ),
+  ]),
+  ...Object.entries({
+    hold_seconds: 45,
+    arguments_bytes: 65_536,
+    waiting: 1000,
+    waiting_per_principal: 10,
+    legacy_carrier: "tool_error",
+  }).map(([member, value]) =>
+    bad(
+      `${member} with the approval off`,
+      withMembers({ approval: { [member]: value, mode: "off" } }),
+      `approval.${member}: found it without mode: required, expected both`,
+    ),
+  ),
+  bad(
+    "everything that mode required needs, with mode off",
+    required({ mode: "off" }),
+    "approval.server: found it without mode: required, expected both",
+  ),
+  bad(
+    "a tool that is flagged and exempt in mode required",
+    required({ tools: ["a"], exempt: ["a"] }),
+    "approval: found one name in tools and in exempt, expected it in one of them",
+    "it cannot compare two lists",
+  ),
+
+  ...Object.entries(BOUNDS).flatMap(([member, bounds]) => bounded(member, bounds, required)),
+  ...Object.entries(SERVICE_BOUNDS).flatMap(([member, bounds]) => bounded(`service.${member}`, bounds, asked)),
+
+  good("an approval server of 128 bytes", required({ server: "~".repeat(128) })),
+  ...(
+    [
+      ["of 129 bytes", "s".repeat(129), `the string "${"s".repeat(64)}"`],
+      ["that is empty", "", 'the string ""'],
+      ["with a space", "a b", 'the string "a b"'],
+      ["with a letter that is not ASCII", "gröss", 'the string "gr\\u00f6ss"'],
+      ["that is a number", 7, "the number 7"],
+    ] as const
+  ).map(([what, server, found]) =>
+    bad(
+      `an approval server ${what}`,
+      required({ server }),
+      `approval.server: found ${found}, expected a name of 1 to 128 bytes of printable ASCII`,
+    ),
+  ),
+
+  ...[
+    "https://a/",
+    "https://approve.example.com:8443/",
+    "https://127.0.0.1/a/b-c_d.e~f/",
+    "https://approve.example.com/.../",
+    "http://localhost/",
+    "http://localhost:18081/a/",
+    "http://127.0.0.1:18081/a/",
+    `https://a/${"b".repeat(501)}/`,
+  ].map((page) => good(`the approval page ${page.slice(0, 60)}`, required({ page }))),
+  ...[
+    "",
+    "/",
+    "https://",
+    "https:///a/",
+    "https://approve.example.com",
+    "https://approve.example.com/a",
+    "https://approve.example.com/a//",
+    "https://approve.example.com//a/",
+    "https://approve.example.com/./",
+    "https://approve.example.com/a/../",
+    "https://approve.example.com/a/?id=/",
+    "https://approve.example.com/a/#/",
+    "https://approve.example.com/%61/",
+    "https://approve.example.com/a b/",
+    'https://approve.example.com/a"/',
+    "https://approve.example.com/ä/",
+    "https://Approve.example.com/a/",
+    "https://user@approve.example.com/a/",
+    "https://user:1@approve.example.com/a/",
+    "https://approve.example.com:/a/",
+    "https://approve.example.com:123456/a/",
+    "https://approve.example.com:8x/a/",
+    "https://[::1]/a/",
+    "https://:443/",
+    "HTTPS://approve.example.com/a/",
+    "http://approve.example.com/a/",
+    "http://localhost.example.com/a/",
+    "http://xlocalhost/a/",
+    "http://127.0.0.10/a/",
+    "http://127.0.0.1.example.com/a/",
+    "http://127x0x0x1/a/",
+    "ftp://localhost/a/",
+    "javascript:alert(1)/",
+    " https://approve.example.com/a/",
+    `https://a/${"b".repeat(502)}/`,
+  ].map((page) =>
+    bad(
+      `the approval page ${JSON.stringify(page.slice(0, 60))} of ${page.length} characters`,
+      required({ page }),
+      /[^ -~]|["\\]/.test(page)
+        ? undefined
+        : `approval.page: found the string "${page.slice(0, 64)}", expected ${PAGE}`,
+    ),
+  ),
+  bad("an approval page that is a list", required({ page: [] }), `approval.page: found a list, expected ${PAGE}`),
+
+  ...["/a", "/v1.2", "/a/b/~c", `/${"p".repeat(255)}`, "/..."].map((path) =>
+    good(`the path ${path.slice(0, 20)} of the approval service`, asked({ path })),
+  ),
+  ...["", "/", "v1", "/v1/", "//v1", "/v1//a", "/./v1", "/..", "/v1/..", "/v1?a", "/v1#a", "/%76", "/v 1", "/v;1"].map(
+    (path) =>
+      bad(
+        `the path ${JSON.stringify(path)} of the approval service`,
+        asked({ path }),
+        `approval.service.path: found the string "${path}", expected ${SERVICE_PATH}`,
+      ),
+  ),
+  bad("a path of 257 bytes of the approval service", asked({ path: `/${"p".repeat(256)}` })),
+
+  ...["A", "_", "approval_secret2", "a".repeat(128)].map((secret_env) =>
+    good(`the variable ${secret_env.slice(0, 20)} of the approval service`, asked({ secret_env })),
+  ),
+  ...["", "1A", "A-B", "A B", "$A", "A=b", "Ä", "a".repeat(129)].map((secret_env) =>
+    bad(
+      `the variable ${JSON.stringify(secret_env.slice(0, 20))} of the approval service`,
+      asked({ secret_env }),
+      secret_env === "Ä"
+        ? undefined
+        : `approval.service.secret_env: found the string "${secret_env.slice(0, 64)}", expected the name of a variable like MCP_GUARD_APPROVAL_SECRET, 1 to 128 bytes`,
+    ),
+  ),
+  good("a cluster of 512 bytes of the approval service", asked({ cluster: "c".repeat(512) })),
+  good("an authority of 256 bytes of the approval service", asked({ authority: "a".repeat(256) })),
+  ...(
+    [
+      ["cluster", 513, "a cluster's name of 1 to 512 bytes of printable ASCII"],
+      ["authority", 257, "a host of 1 to 256 bytes of printable ASCII"],
+    ] as const
+  ).flatMap(([member, most, what]) => [
+    bad(
+      `no ${member} of the approval service`,
+      asked({ [member]: undefined }),
+      member === "cluster"
+        ? "approval.service: found no cluster, expected the name of the proxy's cluster for the service"
+        : "approval.service: found no authority, expected the service's host like approval:8081",
+    ),
+    ...["", "a b", "x".repeat(most)].map((text) =>
+      bad(
+        `the ${member} ${JSON.stringify(text.slice(0, 10))} of the approval service`,
+        asked({ [member]: text }),
+        `approval.service.${member}: found the string "${text.slice(0, 64)}", expected ${what}`,
+      ),
+    ),
+  ]),
+  bad(
+    "an approval service as a word",
+    required({ service: "approval:8081" }),
+    'approval.service: found the string "approval:8081", expected an object with cluster and authority',
+  ),
+  bad(
+    "an unknown member of the approval service",
+    asked({ secret: "s3cret" }),
+    'approval.service: found the unknown member "secret", expected one of cluster authority path timeout_ms poll_ms secret_env',
+  ),
+
+  good(
+    "two approval keys",
+    required({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "b", spki: KEYS.second },
+      ],
+    }),
+  ),
+  good("a kid of 64 bytes", required({ keys: [{ kid: "k".repeat(64), spki: KEYS.first }] })),
+  good("a key whose coordinates are any bytes", signedWith(changedKey(27, ...Array(64).fill(255)))),
+  bad(
+    "no approval keys",
+    required({ keys: [] }),
+    "approval.keys: found an empty list, expected at least one object with kid and spki",
+  ),
+  bad(
+    "three approval keys",
+    required({ keys: ["a", "b", "c"].map((kid, index) => ({ kid, spki: changedKey(27, index) })) }),
+    "approval.keys[2]: the list has too many entries, expected at most 2",
+  ),
+  bad(
+    "a kid twice",
+    required({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "a", spki: KEYS.second },
+      ],
+    }),
+    "approval.keys[1]: found the same kid a second time, expected distinct ones",
+    "it compares whole entries",
+  ),
+  bad(
+    "a key twice",
+    required({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "b", spki: KEYS.first },
+      ],
+    }),
+    "approval.keys[1]: found the same key a second time, expected distinct ones",
+    "it compares whole entries",
+  ),
+  bad(
+    "kid and key twice",
+    required({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "a", spki: KEYS.first },
+      ],
+    }),
+    "approval.keys[1]: found the same kid a second time, expected distinct ones",
+  ),
+  good(
+    "a kid that begins with another one",
+    required({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "ab", spki: KEYS.second },
+      ],
+    }),
+  ),
+  bad("approval keys as a word", required({ keys: KEYS.first }), undefined),
+  bad(
+    "an approval key as a word",
+    required({ keys: ["a"] }),
+    'approval.keys[0]: found the string "a", expected an object with kid and spki',
+  ),
+  bad(
+    "an approval key without a kid",
+    required({ keys: [{ spki: KEYS.first }] }),
+    "approval.keys[0]: found no kid, expected the name of the key that receipts have",
+  ),
+  bad(
+    "an approval key without the key",
+    required({ keys: [{ kid: "a" }] }),
+    "approval.keys[0]: found no spki, expected the service's public key in base64",
+  ),
+  bad(
+    "an approval key without the key behind one with both",
+    required({ keys: [{ kid: "a", spki: KEYS.first }, { kid: "b" }] }),
+    "approval.keys[1]: found no spki, expected the service's public key in base64",
+  ),
+  bad(
+    "an unknown member of an approval key",
+    required({ keys: [{ kid: "a", spki: KEYS.first, alg: "ES256" }] }),
+    'approval.keys[0]: found the unknown member "alg", expected one of kid spki',
+  ),
+  ...["", "a b", "k".repeat(65), "ä"].map((kid) =>
+    bad(
+      `the kid ${JSON.stringify(kid.slice(0, 10))}`,
+      required({ keys: [{ kid, spki: KEYS.first }] }),
+      kid === "ä"
+        ? undefined
+        : `approval.keys[0].kid: found the string "${kid.slice(0, 64)}", expected a key's name of 1 to 64 bytes of printable ASCII`,
+    ),
+  ),
+  ...Object.entries({
+    "an empty text": "",
+    "a key in the alphabet for URLs": KEYS.first.replaceAll("+", "-").replaceAll("/", "_"),
+    "a key without padding": KEYS.first.replace(/=+$/, ""),
+    "a key with one sign of padding": KEYS.first.replace(/=$/, ""),
+    "a key with padding in its middle": `${KEYS.first.slice(0, 60)}====${KEYS.first.slice(64)}`,
+    "a key with a line break": KEYS.first.replace("MFkw", "MFkw\n"),
+    "a key with a space in place of a character": KEYS.first.replace(/.(?===$)/, " "),
+    "a key whose unused bits are set": KEYS.first.replace(/.==$/, "R=="),
+    "a key with text behind it": `${KEYS.first}AAAA`,
+    "a key in PEM": `-----BEGIN PUBLIC KEY-----\n${KEYS.first}\n-----END PUBLIC KEY-----\n`,
+    "a key in hexadecimal": Buffer.from(KEYS.first, "base64").toString("hex"),
+    "a key of 90 bytes": Buffer.from(KEYS.first, "base64").subarray(0, 90).toString("base64"),
+    "a key of 92 bytes": Buffer.concat([Buffer.from(KEYS.first, "base64"), Buffer.from([0])]).toString("base64"),
+    "a bare point": Buffer.from(KEYS.first, "base64").subarray(26).toString("base64"),
+    "a key on the curve P-384":
+      "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEdhws4lNdZoDcc9PoHgPMMsG35aU9XY/l50Vz5eBE2LX6gL5+00imgJK8gD178llzcFLqAO6VvvORALD4eKVVyWCvDHRZfQU7FU5uC/6P135RSJXK5vwjhgfujY8Uq8Ex",
+    "a key on the curve secp256k1":
+      "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAE2n3cvmsgk11w0KNmMgnZsKze9z3rHongF9WlFPI79kzJ6ZDGeGrS+fuUaKs/Yo8IMeQ7jj+DgOh3dxJfrhBKwA==",
+    "a key of Ed25519": "MCowBQYDK2VwAyEApgMFuahMiMCzFuWo/ZB2oPGG67+5uaLPZfjyXZq0EFU=",
+    "a compressed point": `${Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex").toString("base64")}A${"a".repeat(44)}`,
+    "2,000 characters": "A".repeat(2000),
+  }).map(([what, spki]) => bad(`an approval key that is ${what}`, signedWith(spki), told(spki))),
+  // Each byte that all keys have in common.
+  ...Array.from({ length: 27 }, (_, at) => at).map((at) => {
+    const spki = changedKey(at, (Buffer.from(KEYS.first, "base64")[at] ?? 0) ^ 1);
+    return bad(`an approval key with another byte ${at}`, signedWith(spki), told(spki));
+  }),
+  bad("an approval key that is a number", signedWith(7), `approval.keys[0].spki: found the number 7, expected ${SPKI}`),
+];
+
+/** What the filter says of a text that is no key; undefined for one that it does not repeat as it is. */
+function told(spki: string): string | undefined {
+  return /\n/.test(spki)
+    ? undefined
+    : `approval.keys[0].spki: found the string "${spki.slice(0, 64)}", expected ${SPKI}`;
+}
+
+/** A number at its two bounds, beyond them, and what is no whole number. */
+function bounded(
+  member: string,
+  [low, high]: readonly [number, number],
+  of: (members: Record<string, unknown>) => string,
+): ConfigurationRow[] {
+  const name = member.replace(/^.*\./, "");
+  return [
+    ...[low, high].map((value) => good(`approval.${member} ${value}`, of({ [name]: value }))),
+    ...[low - 1, high + 1, low + 0.5].map((value) =>
+      bad(
+        `approval.${member} ${value}`,
+        of({ [name]: value }),
+        `approval.${member}: found the number ${value}, expected a whole number from ${low} to ${high}`,
+      ),
+    ),
+    bad(
+      `approval.${member} as a word`,
+      of({ [name]: "1000" }),
+      `approval.${member}: found the string "1000", expected a whole number from ${low} to ${high}`,
+    ),
+  ];
+}
 
 const TEXTS: ConfigurationRow[] = [
   bad(
@@ -2084,5 +2490,5 @@ export const CONFIGURATIONS: readonly ConfigurationRow[] = [
   ...REDACT,
   ...COLLECTOR,
   ...METRICS,
-  ...[UNGUARDED, LIMITS, APPROVAL, TEXTS].flat(),
+  ...[UNGUARDED, LIMITS, APPROVAL, ASKED, TEXTS].flat(),
 ];

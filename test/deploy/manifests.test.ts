@@ -1,9 +1,11 @@
 // deploy/istio and examples/standard. Goal: the standard's objects are there under their names, its draft as the standard writes it, every policy is one
 // that the filter takes, and a value that is declared opens exactly itself. Method: the files against the standard's text and against each other;
 // Istio's own validation is in test/mesh.
+import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { readSettings } from "../../approval/settings.ts";
 import { Vm } from "../../src/host/index.ts";
 import { policyPlace } from "../../src/policy/policy-place.ts";
 import { projectPath } from "../../src/project.ts";
@@ -34,7 +36,7 @@ const BASE = manifestFiles("deploy", "istio", "base").flatMap(readManifests);
 const RENDERED = manifestFiles("deploy", "istio", "rendered");
 const withoutComments = (yaml: string): string => yaml.replaceAll(/^ *#.*\n|^\n/gm, "");
 const rendered = (name: string): Manifest[] => readManifests(`deploy/istio/rendered/${name}.yaml`);
-const overlays = RENDERED.filter((file) => !/\/(admission|gateway)\.yaml$/.test(file));
+const overlays = RENDERED.filter((file) => !/\/(admission|approval-service|gateway)\.yaml$/.test(file));
 
 test("the standard's resource is there, and only comments came in addition", () => {
   const text = readFileSync(projectPath("examples", "standard", "mcp-tool-guard.yaml"), "utf8");
@@ -166,7 +168,9 @@ describe("the mended draft", () => {
     }
     expect(theOne(BASE, "Service").spec.selector).toEqual(labels);
     expect(theOne(BASE, "Sidecar").spec.workloadSelector).toEqual({ labels });
-    for (const policy of BASE.filter(({ kind }) => kind === "NetworkPolicy")) {
+    for (const policy of BASE.filter(
+      ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.namespace === "ai-agents",
+    )) {
       expect(policy.spec.podSelector).toEqual(policy.metadata.name === "default-deny" ? {} : { matchLabels: labels });
     }
   });
@@ -175,7 +179,7 @@ describe("the mended draft", () => {
     expect(theOne(BASE, "ServiceEntry").spec).toMatchObject({ exportTo: ["."], hosts: ["api.github.com"] });
     expect(theOne(BASE, "Sidecar").spec).toMatchObject({
       outboundTrafficPolicy: { mode: "REGISTRY_ONLY" },
-      egress: [{ hosts: ["istio-system/*", "./api.github.com"] }],
+      egress: [{ hosts: ["istio-system/*", "approval/approval.approval.svc.cluster.local", "./api.github.com"] }],
     });
   });
 
@@ -230,6 +234,9 @@ describe("what an overlay declares opens itself and nothing else", () => {
         "Namespace ai-agents",
         "WasmPlugin mcp-tool-guard",
         "Gateway mcp-waypoint",
+        "AuthorizationPolicy mcp-approval-guard",
+        "NetworkPolicy mcp-approval",
+        "NetworkPolicy mcp-approval-guard",
         "NetworkPolicy mcp-ingress",
         "NetworkPolicy mcp-platform",
         "NetworkPolicy mcp-registry",
@@ -252,6 +259,7 @@ describe("what an overlay declares opens itself and nothing else", () => {
       {
         hosts: [
           "istio-system/*",
+          "approval/approval.approval.svc.cluster.local",
           "./api.github.com",
           "./sts.eu-west-1.amazonaws.com",
           "observability/otel-collector.observability.svc.cluster.local",
@@ -366,6 +374,156 @@ test("behind a waypoint the workload speaks to the waypoint alone", () => {
     "mcp-guard/guarded": "waypoint",
   });
   expect(manifests.some(({ kind }) => kind === "Sidecar")).toBe(false);
+});
+
+describe("the approval service", () => {
+  const SERVICE = rendered("approval-service");
+  const POLICY = (theOne(BASE, "WasmPlugin").spec.pluginConfig as { approval: Approval }).approval;
+  interface Approval {
+    page: string;
+    service: { cluster: string; authority: string };
+    keys: { kid: string; spki: string }[];
+  }
+  const settings = theOne(SERVICE, "ConfigMap") as unknown as { data: Record<string, string> };
+  const pod = (theOne(SERVICE, "Deployment").spec.template as { spec: Pod }).spec;
+  interface Pod {
+    containers: {
+      env?: unknown;
+      ports: { name: string; containerPort: number }[];
+      volumeMounts: { name: string; mountPath: string }[];
+    }[];
+    volumes: { name: string; secret?: { items: { path: string }[] } }[];
+  }
+  const [container] = pod.containers;
+
+  test("starts with the settings of its manifests", () => {
+    const mounted = (container?.volumeMounts ?? []).flatMap(({ name, mountPath }) =>
+      (pod.volumes.find((volume) => volume.name === name)?.secret?.items ?? []).map(
+        (item) => `${mountPath}/${item.path}`,
+      ),
+    );
+    const read: string[] = [];
+    const result = readSettings(settings.data, (file) => {
+      read.push(file);
+      return file.endsWith("/url") ? "postgres://approval:hush@approval-db.example/approval" : "hush";
+    });
+    // Everything else is a setting, and what is secret is a file.
+    expect(container?.env).toBeUndefined();
+    expect([...read, result.signing.keyFile].sort()).toEqual([...mounted].sort());
+    expect(result).toMatchObject({
+      host: "0.0.0.0",
+      database: { kind: "postgres" },
+      filter: { mesh: true, secrets: [] },
+    });
+    const ports = Object.fromEntries((container?.ports ?? []).map((port) => [port.name, port.containerPort]));
+    expect(ports).toEqual({ "http-browser": result.port, "http-filter": result.filterPort });
+  });
+
+  test("is the one that the guard asks, and whose receipts it takes", () => {
+    const { metadata, spec } = theOne(SERVICE, "Service");
+    const port = (spec.ports as { name: string; port: number }[]).find(({ name }) => name === "http-filter")?.port;
+    const host = `${metadata.name}.${metadata.namespace}.svc.cluster.local`;
+    expect(POLICY.service).toEqual({ cluster: `outbound|${port}||${host}`, authority: `${host}:${port}` });
+    expect(POLICY.page).toBe(`${settings.data.PUBLIC_URL}/a/`);
+    expect(POLICY.keys.map(({ kid }) => kid)).toEqual([settings.data.SIGNING_KEY_ID]);
+  });
+
+  test("knows people by the claim that the gateway vouches for, from the same provider", () => {
+    const [gateway] = readManifests("deploy/istio/gateway/identity.yaml").flatMap(({ spec }) =>
+      Array.isArray(spec.jwtRules) ? spec.jwtRules : [],
+    ) as { issuer: string; outputClaimToHeaders: { claim: string }[] }[];
+    const { header } = (theOne(BASE, "WasmPlugin").spec.pluginConfig as { identity: { header: Header } }).identity;
+    interface Header {
+      trusted_gateways: string[];
+    }
+    expect(settings.data.OIDC_ISSUER).toBe(gateway?.issuer);
+    expect(JSON.parse(settings.data.PRINCIPALS ?? "")).toEqual([
+      { issuer: header.trusted_gateways[0], claim: gateway?.outputClaimToHeaders[0]?.claim },
+    ]);
+  });
+
+  test("reaches the provider and its database, and nothing else", () => {
+    const { hostname } = new URL(settings.data.OIDC_ISSUER ?? "");
+    expect(theOne(SERVICE, "ServiceEntry", "approval-oidc").spec).toMatchObject({ exportTo: ["."], hosts: [hostname] });
+    const database = theOne(SERVICE, "ServiceEntry", "approval-database").spec.hosts as string[];
+    expect(theOne(SERVICE, "Sidecar").spec).toMatchObject({
+      outboundTrafficPolicy: { mode: "REGISTRY_ONLY" },
+      egress: [{ hosts: ["istio-system/*", `./${hostname}`, `./${database[0]}`] }],
+    });
+  });
+
+  test("has a port for guards that nobody but the guard may use, and pages that it may not open", () => {
+    const rules = (policies: readonly Manifest[]) =>
+      policies
+        .filter(({ kind, metadata }) => kind === "AuthorizationPolicy" && metadata.namespace === "approval")
+        .map(({ spec }) => spec.rules);
+    const of = (principal: string, operation: object) => [
+      { from: [{ source: { principals: [principal] } }], to: [{ operation }] },
+    ];
+    const guard = (principal: string) =>
+      of(principal, { ports: ["8081"], methods: ["POST"], paths: ["/v1/open", "/v1/poll", "/v1/claim"] });
+    expect(rules(SERVICE)).toEqual([
+      undefined,
+      of("cluster.local/ns/ingress/sa/people-gateway", { ports: ["8080"], methods: ["GET", "POST"] }),
+    ]);
+    expect(rules(BASE)).toEqual([guard("cluster.local/ns/ai-agents/sa/github-mcp-sa")]);
+    // Behind a waypoint that asks, and not the server.
+    expect(rules(rendered("waypoint"))).toEqual([guard("cluster.local/ns/ai-agents/sa/mcp-waypoint")]);
+    const from = (name: string) =>
+      theOne(rendered(name), "NetworkPolicy", "mcp-approval-guard").spec.ingress as { from: unknown }[];
+    expect(from("sidecar")[0]?.from).toEqual([
+      {
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "ai-agents" } },
+        podSelector: { matchLabels: { app: "github-mcp-server" } },
+      },
+    ]);
+    expect(from("waypoint")[0]?.from).toEqual([
+      {
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "ai-agents" } },
+        podSelector: { matchLabels: { "gateway.networking.k8s.io/gateway-name": "mcp-waypoint" } },
+      },
+    ]);
+  });
+
+  test("signs with a key that has to be given: nobody has the private half of the one in the policy", () => {
+    const key = createPublicKey({
+      key: Buffer.from(POLICY.keys[0]?.spki ?? "", "base64"),
+      format: "der",
+      type: "spki",
+    });
+    // The point of P-256 whose x is zero; whoever knew its logarithm could not have chosen it.
+    expect(key.export({ format: "jwk" })).toMatchObject({ crv: "P-256", x: Buffer.alloc(32).toString("base64url") });
+  });
+
+  test("runs as Pod Security restricted wants it, more than once, and goes in peace", () => {
+    expect(theOne(SERVICE, "Deployment").spec).toMatchObject({
+      replicas: 2,
+      template: {
+        spec: {
+          automountServiceAccountToken: false,
+          securityContext: { runAsNonRoot: true, runAsUser: 10001, seccompProfile: { type: "RuntimeDefault" } },
+          terminationGracePeriodSeconds: expect.any(Number),
+          containers: [
+            {
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ["ALL"] },
+              },
+              lifecycle: { preStop: { sleep: { seconds: expect.any(Number) } } },
+              livenessProbe: { httpGet: { path: "/healthz" } },
+              readinessProbe: { httpGet: { path: "/readyz" } },
+            },
+          ],
+        },
+      },
+    });
+    expect(theOne(SERVICE, "PodDisruptionBudget").spec.minAvailable).toBe(1);
+    expect(theOne(SERVICE, "Namespace").metadata.labels).toMatchObject({
+      "mcp-guard/guarded": "sidecar",
+      "pod-security.kubernetes.io/enforce": "restricted",
+    });
+  });
 });
 
 test("the mesh writes the audit line in the format of the page", () => {

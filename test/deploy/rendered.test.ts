@@ -14,10 +14,10 @@ const OVERLAYS = readdirSync(path.join(ISTIO, "overlays")).map((name) => [name, 
 /** What is rendered: name of the file, and the folder that it comes from. */
 const SOURCES = [
   ...OVERLAYS,
-  ...(["base", "admission", "gateway"] as const).map((name) => [name, name] as const),
+  ...(["base", "admission", "approval-service", "gateway"] as const).map((name) => [name, name] as const),
 ].sort();
 
-test("there is a plain manifest for each overlay, the base, the gateway and the admission policies", () => {
+test("there is a plain manifest for each overlay, the base, the gateway, the approval service and the admission policies", () => {
   const names = manifestFiles("deploy", "istio", "rendered").map((file) => path.basename(file, ".yaml"));
   expect(names).toEqual(SOURCES.map(([name]) => name));
 });
@@ -43,6 +43,7 @@ if (build !== undefined) {
   describe("with other values", () => {
     /** Each differs from the reference's, and words that YAML takes for something else are among them. */
     const VALUES = {
+      namespace: "others",
       server: "true",
       serviceAccount: "null",
       serverImage: `other.example/server@sha256:${"1".repeat(64)}`,
@@ -50,6 +51,9 @@ if (build !== undefined) {
       path: "/other",
       gatewayPrincipal: "td.example/ns/edge/sa/agents",
       guardUrl: `oci://other.example/guard@sha256:${"2".repeat(64)}`,
+      approvalHost: "clerks/clerk.clerks.svc.cluster.local",
+      approvalPort: "8543",
+      approvalApp: "clerk",
       registryCidr: "10.9.0.1/32",
       registryPort: "5009",
       roleArn: "arn:aws:iam::999999999999:role/other",
@@ -62,7 +66,8 @@ if (build !== undefined) {
       messagePath: "/other-messages",
     };
     /** What stays of the reference: fixed by the base, not by values. */
-    const STAYS = /api\.github\.com|kubernetes\.io|istio-system|"(\/sse|default-deny|mcp-[a-z-]+)"/g;
+    const STAYS =
+      /api\.github\.com|kubernetes\.io|istio-system|approve\.example|"approval(-guard)?":|"(\/sse|approval-guard|default-deny|mcp-[a-z-]+)"/g;
     let folder: string;
 
     beforeAll(() => {
@@ -80,7 +85,6 @@ if (build !== undefined) {
       const kustomization = {
         apiVersion: "kustomize.config.k8s.io/v1beta1",
         kind: "Kustomization",
-        namespace: "others",
         resources: [place("base"), "values.yaml"],
         components: components.map((name) => place(path.join("components", name))),
       };
@@ -109,8 +113,11 @@ if (build !== undefined) {
       for (const manifest of manifests) expect(manifestComplaints(manifest), JSON.stringify(manifest)).toEqual([]);
       const left = JSON.stringify(manifests).replaceAll(STAYS, "");
       expect(left).not.toMatch(
-        /github|ai-agents|ai-gateway|"gateway"|internal-registry|8080|4318|observab|otel-|cluster\.local\/|"\/rpc"|\/messages|10\.0\.0|eu-west|123456789012|PORT|HOST|COLLECTOR|STS"|IMAGE/,
+        /github|ai-agents|ai-gateway|"gateway"|internal-registry|8080|8081|4318|"approval|approval\.|observab|otel-|cluster\.local\/|"\/rpc"|\/messages|10\.0\.0|eu-west|123456789012|PORT|HOST|COLLECTOR|STS"|IMAGE/,
       );
+      // What all servers of a namespace share keeps its name.
+      const shared = manifests.filter(({ metadata }) => /^(allow-nothing|default-deny)$/.test(metadata.name));
+      expect(shared.map(({ kind }) => kind).sort()).toEqual(["AuthorizationPolicy", "NetworkPolicy"]);
       // Every object of one server has a name of its own.
       const perServer = [
         "WasmPlugin",
@@ -121,7 +128,9 @@ if (build !== undefined) {
         "AuthorizationPolicy",
       ];
       for (const { kind, metadata } of manifests) {
-        if (perServer.includes(kind) && metadata.name !== "allow-nothing") expect(metadata.name).toMatch(/-true$/);
+        if (!perServer.includes(kind) || /^(waypoint-)?allow-nothing$/.test(metadata.name)) continue;
+        // Those in the namespace of the approval service stand beside the same of servers of other namespaces.
+        expect(metadata.name).toMatch(metadata.namespace === "others" ? /-true$/ : /-true\.others$/);
       }
     });
   });

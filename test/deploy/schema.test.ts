@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { manifestFiles, readManifests, theOne } from "./manifest-files.ts";
 import { manifestComplaints } from "./schemas.ts";
 
-const FOLDERS = ["base", "admission", "gateway", "values", "rendered"];
+const FOLDERS = ["base", "admission", "approval-service", "gateway", "values", "rendered"];
 const OURS = FOLDERS.flatMap((folder) => manifestFiles("deploy", "istio", folder));
 
 test("all of our manifests are looked at", () => {

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { Vm } from "../../src/host/index.ts";
+import { ENVIRONMENT, KEYS, REQUIRED } from "../config/approval-member.ts";
 import { type Mutation, mutate, mutation } from "../generators/mutate.ts";
 import { BUILDS, post, toolCall } from "../host/guard.ts";
 import { type RequestPolicy, requestFaults } from "../oracle/exchange.ts";
@@ -116,6 +117,65 @@ const responseUris = fc.record(
   { schemes: mostly(listOf(scheme)), hosts: mostly(listOf(host)), x: anyValue },
   { requiredKeys: [] },
 );
+const service = fc.record(
+  {
+    cluster: mostly(fc.constantFrom("approval", "outbound|8081||a.b", "", "a b")),
+    authority: mostly(fc.constantFrom("approval:8081", "")),
+    path: mostly(fc.oneof(fc.constantFrom("/v1", "/", "/a/b", "/a/", "/..", "v1"), path)),
+    timeout_ms: mostly(fc.oneof(fc.constantFrom(99, 100, 60_000, 60_001), anyNumber)),
+    poll_ms: mostly(fc.oneof(fc.constantFrom(249, 250, 10_000, 10_001), anyNumber)),
+    secret_env: mostly(fc.constantFrom("SECRET", "_1", "NOT_THERE", "1A", "", "A-B")),
+    x: anyValue,
+  },
+  { requiredKeys: ["cluster", "authority"] },
+);
+const key = fc.record(
+  {
+    kid: mostly(fc.constantFrom("a", "b", "2026-11", "", "a b", "k".repeat(65))),
+    spki: mostly(fc.constantFrom(KEYS.first, KEYS.second, KEYS.first.slice(4), KEYS.first.replace("=", "A"), "")),
+    x: anyValue,
+  },
+  { requiredKeys: ["kid", "spki"] },
+);
+const approval = fc.record(
+  {
+    mode: mostly(fc.constantFrom("required", "required", "off", "on")),
+    tools: mostly(names),
+    exempt: mostly(names),
+    server: mostly(fc.constantFrom("github", "", "a b", "s".repeat(129))),
+    page: mostly(fc.constantFrom(REQUIRED.page, "http://localhost/", "http://a/", "https://a", "https://a/../", "")),
+    service: mostly(service),
+    keys: mostly(fc.array(key, { maxLength: 3 })),
+    hold_seconds: mostly(fc.oneof(fc.constantFrom(0, 300, 301), anyNumber)),
+    arguments_bytes: mostly(fc.oneof(fc.constantFrom(1023, 1024, 65_536, 65_537), anyNumber)),
+    waiting: mostly(fc.oneof(fc.constantFrom(0, 1, 10_000, 10_001), anyNumber)),
+    waiting_per_principal: mostly(fc.oneof(fc.constantFrom(0, 1, 1000, 1001), anyNumber)),
+    legacy_carrier: mostly(fc.constantFrom("tool_error", "url_elicitation", "none")),
+    x: anyValue,
+  },
+  { requiredKeys: ["mode", "server", "page", "service", "keys"] },
+);
+const goodApproval = fc
+  .record(
+    {
+      tools: fc.subarray(["safe", "evil"]),
+      exempt: fc.subarray(["updates", "delete_x"]),
+      keys: fc.constantFrom(
+        [{ kid: "a", spki: KEYS.second }],
+        [
+          { spki: KEYS.first, kid: "a" },
+          { spki: KEYS.second, kid: "b" },
+        ],
+      ),
+      hold_seconds: fc.integer({ min: 0, max: 300 }),
+      arguments_bytes: fc.integer({ min: 1024, max: 65_536 }),
+      waiting: fc.integer({ min: 1, max: 10_000 }),
+      waiting_per_principal: fc.integer({ min: 1, max: 1000 }),
+      legacy_carrier: fc.constantFrom("tool_error", "url_elicitation"),
+    },
+    { requiredKeys: [] },
+  )
+  .map((members) => ({ ...REQUIRED, ...members }));
 const choice = fc.constantFrom("deny", "allow", "Allow", "");
 
 const configuration = fc.record(
@@ -133,13 +193,16 @@ const configuration = fc.record(
     unguarded: mostly(unguarded),
     limits: mostly(limits),
     approval: mostly(
-      fc.constantFrom(
-        { mode: "off" },
-        { mode: "on" },
-        {},
-        { tools: ["a"], exempt: ["a"] },
-        { exempt: "a" },
-        { tools: [1] },
+      fc.oneof(
+        fc.constantFrom(
+          { mode: "off" },
+          { mode: "on" },
+          {},
+          { tools: ["a"], exempt: ["a"] },
+          { exempt: "a" },
+          { tools: [1] },
+        ),
+        approval,
       ),
     ),
     prompt_allowlist: mostly(names),
@@ -185,7 +248,10 @@ const goodConfiguration = fc.record(
       },
       { requiredKeys: [] },
     ),
-    approval: fc.constantFrom({ mode: "off" }, { exempt: ["updates"], tools: ["safe"] }, { mode: "off", exempt: [] }),
+    approval: fc.oneof(
+      fc.constantFrom({ mode: "off" }, { exempt: ["updates"], tools: ["safe"] }, { mode: "off", exempt: [] }),
+      goodApproval,
+    ),
     prompt_allowlist: goodNames,
     resource_roots: fc.uniqueArray(fc.constantFrom("file:///docs/", "mcp://logs", "urn:x:", "a://h/\u00fc")),
     tasks: fc.constantFrom("deny", "allow"),
@@ -248,9 +314,9 @@ export function fuzzConfigurations(
 ): { tried: number; accepted: number; findings: Finding[] } {
   const findings: Finding[] = [];
   let [tried, accepted] = [0, 0];
-  let vm = Vm.load(BUILDS.debug);
+  let vm = Vm.load(BUILDS.debug, { environment: ENVIRONMENT });
   for (const { value, at } of samples(bytes, seconds, seed)) {
-    if (tried % CONFIGURATIONS_PER_VM === 0) vm = Vm.load(BUILDS.debug);
+    if (tried % CONFIGURATIONS_PER_VM === 0) vm = Vm.load(BUILDS.debug, { environment: ENVIRONMENT });
     tried++;
     vm.logs.length = 0;
     const report = (found: string, expected: string): void => {

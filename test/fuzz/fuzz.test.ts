@@ -1,6 +1,7 @@
-// The fuzz. FUZZ_SEED repeats a run, FUZZ_SECONDS makes it longer: a third each goes to requests, responses and configurations.
+// The fuzz. FUZZ_SEED repeats a run, FUZZ_SECONDS makes it longer: a quarter each goes to requests, responses, configurations and approvals.
 
 import { expect, test } from "vitest";
+import { fuzzApprovals } from "./approval.ts";
 import { fuzzConfigurations } from "./configuration.ts";
 import { fuzzRequests } from "./request.ts";
 import { fuzzResponses } from "./response.ts";
@@ -13,7 +14,7 @@ const timeout = seconds * 1000 + 60_000;
 test(
   "requests: no trap, and each verdict is justified",
   () => {
-    const { bodies, allowed, findings } = fuzzRequests(seconds / 3, seed);
+    const { bodies, allowed, findings } = fuzzRequests(seconds / 4, seed);
     console.log(`FUZZ_SEED=${seed}: ${bodies} requests, ${allowed} allowed`);
     expect(findings).toEqual([]);
     // Neither all refused nor all passed: then nothing would be tried.
@@ -26,7 +27,7 @@ test(
 test(
   "responses: no trap, and the client sees what it may",
   () => {
-    const { bodies, whole, findings } = fuzzResponses(seconds / 3, seed);
+    const { bodies, whole, findings } = fuzzResponses(seconds / 4, seed);
     console.log(`FUZZ_SEED=${seed}: ${bodies} responses, ${whole} as they came`);
     expect(findings).toEqual([]);
     expect(whole).toBeGreaterThan(bodies / 100);
@@ -38,10 +39,22 @@ test(
 test(
   "configurations: no trap, and each is accepted or refused with a line that says so",
   () => {
-    const { tried, accepted, findings } = fuzzConfigurations(seconds / 3, seed);
+    const { tried, accepted, findings } = fuzzConfigurations(seconds / 4, seed);
     console.log(`FUZZ_SEED=${seed}: ${tried} configurations, ${accepted} accepted`);
     expect(findings).toEqual([]);
     expect(accepted).toBeGreaterThan(tried / 100);
+  },
+  timeout,
+);
+
+test(
+  "approvals: no trap, and nothing flagged reaches the server without a receipt of its own",
+  async () => {
+    const { calls, approved, findings } = await fuzzApprovals(seconds / 4, seed);
+    console.log(`FUZZ_SEED=${seed}: ${calls} calls, ${approved} approved`);
+    expect(findings).toEqual([]);
+    expect(approved).toBeGreaterThan(calls / 100);
+    expect(approved).toBeLessThan(calls / 2);
   },
   timeout,
 );

@@ -410,6 +410,7 @@ describe("a call that must wait", () => {
     // Those that wait are served.
     for (let round = 0; round < 10 && guard.plugin.httpCalls.length > 0; round++)
       guard.plugin.httpCalls[0]!.answer(ACCEPT);
+    drain(guard);
     for (const stream of streams.slice(0, -1)) {
       answer(stream);
       expect(verdict(stream, toolCall("safe"))).toBe("allow");

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { type HttpStream, type Plugin, Vm } from "../../src/host/index.ts";
 import { moduleTypes } from "../../src/host/module-types.ts";
+import { APPROVAL, bodyOf, ID, policyWith, type Question, receiptAtOnce, say, tokenOf } from "./approval-calls.ts";
 import {
   answer,
   BUILDS,
@@ -23,11 +24,25 @@ const POLICY = { tool_allowlist: ["safe", "delete_all"], limits: { stall_ms: 100
 const EVIL = toolCall("evil");
 const LONG = toolCall("safe").padEnd(200_000);
 
+/** Under this policy a call waits for a human, and the guard shows the service a secret of its environment. */
+const ASKING = policyWith(
+  { service: { ...APPROVAL.service, secret_env: "APPROVAL_SECRET" } },
+  { limits: { stall_ms: 1000 } },
+);
+const ENVIRONMENT = { APPROVAL_SECRET: "0123456789abcdef0123456789abcdef" };
+
 /** Failures of these change no verdict: the exchange is over, or nobody but the operator is told. */
 const NO_VERDICT = ["proxy_log", "proxy_increment_metric", "proxy_set_property"];
 
 /** Calls that are made when a configuration starts: failing, they refuse it. The log lines are no part of it. */
-const AT_START = ["proxy_define_metric", "proxy_set_tick_period_milliseconds", "proxy_get_buffer_bytes", "random_get"];
+const AT_START = [
+  "proxy_define_metric",
+  "proxy_set_tick_period_milliseconds",
+  "proxy_get_buffer_bytes",
+  "random_get",
+  "environ_sizes_get",
+  "environ_get",
+];
 
 /** A status for each way in which a host can say no: not found, bad argument, memory, internal failure, unimplemented. */
 const STATUSES = [1, 2, 6, 10, 12];
@@ -38,6 +53,8 @@ interface Scenario {
   readonly name: string;
   readonly configuration?: object;
   readonly run: (plugin: Plugin) => HttpStream;
+  /** What happens at each turn besides. */
+  readonly serve?: (plugin: Plugin) => void;
   readonly body?: string;
   /** Without a failure. */
   readonly verdict: string;
@@ -67,6 +84,28 @@ function filtered(plugin: Plugin): HttpStream {
 function recorded(plugin: Plugin): HttpStream {
   const stream = send(plugin, { body: toolCall("safe") });
   plugin.httpCalls[0]?.answer({ status: 200, body: "{}" });
+  if (stream.upstream.ended && !stream.finished) answer(stream);
+  return stream;
+}
+
+/** The approval service: whatever is asked about has been approved. */
+function serveApprovals(plugin: Plugin): void {
+  for (const http of plugin.httpCalls) {
+    const question = JSON.parse(http.body.toString("utf8")) as Question;
+    const isOpen = http.headers.get(":path") === "/v1/open";
+    if (isOpen) Object.assign(opened, question);
+    say(
+      http,
+      isOpen ? { id: ID, status: "approved", expires: 2_000_000_000 } : { receipt: receiptAtOnce(opened, question) },
+    );
+  }
+}
+const opened: Partial<Question> = {};
+
+/** A call that has been approved. */
+function approved(plugin: Plugin): HttpStream {
+  const stream = send(plugin, { body: bodyOf({}), stream: { properties: tokenOf("alice") } });
+  for (let turn = 0; turn < 2; turn++) serveApprovals(plugin);
   if (stream.upstream.ended && !stream.finished) answer(stream);
   return stream;
 }
@@ -116,6 +155,20 @@ const SCENARIOS: readonly Scenario[] = [
     verdict: "allow",
     refusals: ["refuse audit_unavailable 503"],
   },
+  {
+    name: "a call that waits for a human",
+    configuration: ASKING,
+    run: approved,
+    serve: serveApprovals,
+    body: bodyOf({}),
+    verdict: "allow",
+    refusals: [
+      "refuse human_required 200",
+      "refuse approval_unavailable 503",
+      "refuse approval_signature 200",
+      "refuse approval_mismatch 200",
+    ],
+  },
   { name: "a refused head", run: deliver({ method: "PUT", end: "headers" }), verdict: "refuse http_method 405" },
   { name: "no JSON", run: deliver({ body: `${EVIL}x` }), verdict: "refuse json_trailing_data 400" },
   { name: "a stalled body", run: (plugin) => open(plugin), verdict: "refuse stalled 408" },
@@ -134,6 +187,9 @@ function run(guard: Guard, scenario: Scenario): HttpStream {
     // Where the timer itself has failed, the next request starts it.
     if (guard.plugin.tickPeriodMs === 0) open(guard.plugin).clientGone();
     if (guard.plugin.tickPeriodMs > 0) guard.plugin.tick();
+    scenario.serve?.(guard.plugin);
+    // What a failure has only delayed.
+    if (stream.upstream.ended && !stream.finished) answer(stream);
   }
   return stream;
 }
@@ -147,7 +203,7 @@ function outcome(stream: HttpStream, { body }: Scenario): string {
 }
 
 const startScenario = ({ configuration = POLICY }: Scenario): Guard =>
-  startGuard(configuration, { clusters: ["collector"] });
+  startGuard(configuration, { clusters: ["collector", "approval"], environment: ENVIRONMENT });
 
 describe.each(SCENARIOS)("$name", (scenario) => {
   const calm = startScenario(scenario);
@@ -180,15 +236,30 @@ describe.each(SCENARIOS)("$name", (scenario) => {
   });
 
   test("every allocation of the host fails", () => {
+    // A foreign function's result is the one for which Envoy itself does not look whether it got room: ours never says no to so few bytes.
+    let crashes = 0;
     for (let after = 0; after < 12; after++) {
       const guard = startScenario(scenario);
       guard.vm.failNextAllocation({ after });
-      const found = outcome(run(guard, scenario), scenario);
+      let stream: HttpStream;
+      try {
+        stream = run(guard, scenario);
+      } catch (error) {
+        expect(String(error)).toContain("Envoy would crash");
+        crashes++;
+        continue;
+      }
+      const found = outcome(stream, scenario);
       if (scenario.verdict.startsWith("refuse")) expect(found).toMatch(/^refuse /);
       else expect([scenario.verdict, "refuse internal 500", ...(scenario.refusals ?? [])]).toContain(found);
     }
+    expect(crashes).toBe(asksForeign(scenario) ? 1 : 0);
   });
 });
+
+function asksForeign({ configuration }: Scenario): boolean {
+  return configuration === ASKING;
+}
 
 /** What client and server see, without what is recorded. */
 function sides({ upstream, downstream, codeDetails }: HttpStream): unknown[] {
@@ -196,9 +267,10 @@ function sides({ upstream, downstream, codeDetails }: HttpStream): unknown[] {
 }
 
 describe("at the start of a configuration", () => {
-  const text = JSON.stringify(POLICY);
+  const text = JSON.stringify(ASKING);
+  const load = () => Vm.load(BUILDS.release, { environment: ENVIRONMENT });
   const callsOf = (name: string): number => {
-    const vm = Vm.load(BUILDS.release);
+    const vm = load();
     vm.startPlugin(text);
     return vm.calls[name] ?? 0;
   };
@@ -209,7 +281,7 @@ describe("at the start of a configuration", () => {
       expect(calls).toBeGreaterThan(0);
       for (const status of STATUSES) {
         for (let after = 0; after < calls; after++) {
-          const vm = Vm.load(BUILDS.release);
+          const vm = load();
           vm.failNext(name, status, { after });
           expect([after, vm.startPlugin(text).accepted]).toEqual([after, false]);
           // The next one does not suffer from it.
@@ -220,7 +292,7 @@ describe("at the start of a configuration", () => {
   );
 
   test("a log line that fails refuses nothing", () => {
-    const vm = Vm.load(BUILDS.release);
+    const vm = load();
     vm.failAll("proxy_log", 10);
     const plugin = vm.startPlugin(text);
     expect(plugin.accepted).toBe(true);
@@ -228,7 +300,7 @@ describe("at the start of a configuration", () => {
   });
 
   test("an allocation that fails refuses the configuration", () => {
-    const vm = Vm.load(BUILDS.release);
+    const vm = load();
     vm.failNextAllocation();
     expect(vm.startPlugin(text).accepted).toBe(false);
     expect(vm.logs.map(({ message }) => message)).toEqual([
@@ -237,7 +309,7 @@ describe("at the start of a configuration", () => {
   });
 
   test("a gauge that cannot be taken back does not keep a plugin from stopping", () => {
-    const { vm, plugin } = startGuard(POLICY);
+    const { vm, plugin } = startGuard(ASKING, { environment: ENVIRONMENT });
     vm.failAll("proxy_increment_metric", 10);
     plugin.stop();
     vm.clearFaults();

@@ -10,6 +10,7 @@ import { Vm } from "../../src/host/index.ts";
 import type { Finding } from "../../src/lint/finding.ts";
 import { Linter } from "../../src/lint/lint.ts";
 import { projectPath } from "../../src/project.ts";
+import { ENVIRONMENT } from "../config/approval-member.ts";
 import { CONFIGURATIONS, type ConfigurationRow } from "../config/table.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
@@ -17,7 +18,7 @@ const linter = new Linter(MODULE);
 
 /** Whether the filter takes a text, asked in a VM of its own. */
 function accepts(text: string | Uint8Array): boolean {
-  return Vm.load(MODULE).startPlugin(text).accepted;
+  return Vm.load(MODULE, { environment: ENVIRONMENT }).startPlugin(text).accepted;
 }
 
 function lint(text: string | Uint8Array, isJson: boolean): readonly Finding[] {

@@ -6,6 +6,7 @@ import type { Finding } from "../../src/lint/finding.ts";
 import { Linter } from "../../src/lint/lint.ts";
 import { RULES, type RuleName } from "../../src/lint/rules.ts";
 import { projectPath } from "../../src/project.ts";
+import { KEYS, REQUIRED } from "../config/approval-member.ts";
 
 const MARK = "«";
 const linter = new Linter(readFileSync(projectPath("build", "plugin.wasm")));
@@ -28,6 +29,73 @@ const withEcho = (text: string) => `${listed}\n${text}`;
 function pair(rule: RuleName, about: string, bad: string, good: string, words: string | RegExp): Pair {
   return { rule, about, bad, good, words };
 }
+
+/** A policy whose flagged tool waits for a human, with these members of approval instead of its own, and further text of YAML. */
+function asks(members: object, further = ""): string {
+  const identity = "identity: { jwt: [{ provider: p, issuer: i, claim: sub }] }";
+  const approval = JSON.stringify({ ...REQUIRED, ...members }).replaceAll(/"(«?)(http)/g, '$1"$2');
+  return `tool_allowlist: [delete_it]\napproval: ${approval}\n${further === "" ? identity : further}`;
+}
+
+/** A key of the right form whose point does not lie on the curve. */
+const NO_POINT = Buffer.concat([Buffer.from(KEYS.first, "base64").subarray(0, 27), Buffer.alloc(64, 7)]).toString(
+  "base64",
+);
+
+const ASKED: Pair[] = [
+  pair(
+    "approval-key",
+    "a point beside the curve",
+    asks({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "b", spki: "KEY" },
+      ],
+    }).replace('"KEY"', `«"${NO_POINT}"`),
+    asks({
+      keys: [
+        { kid: "a", spki: KEYS.first },
+        { kid: "b", spki: KEYS.second },
+      ],
+    }),
+    "no point of P-256",
+  ),
+  pair(
+    "approval-page",
+    "a page of the approver's own machine",
+    asks({ page: "«http://localhost:8080/a/" }),
+    asks({ page: "https://localhost:8080/a/" }),
+    "its own machine",
+  ),
+  pair(
+    "approval-page",
+    "a port that there is not",
+    asks({ page: "«https://approve.example:99999/a/" }),
+    asks({ page: "https://approve.example:9999/a/" }),
+    "do not take for a URL",
+  ),
+  pair(
+    "approval-identity",
+    "nobody who names the human",
+    asks({}, "identity: {}").replace('"required"', '«"required"'),
+    asks({}, "identity: { header: { name: User-Identity, trusted_gateways: [spiffe://a/b] } }"),
+    "whose approval counts",
+  ),
+  pair(
+    "approval-hold",
+    "a minute",
+    asks({ hold_seconds: 60 }).replace(":60", ":«60"),
+    asks({ hold_seconds: 59 }),
+    "before they get the link",
+  ),
+  pair(
+    "limit-unreachable",
+    "more calls of one principal than of all",
+    asks({ waiting: 5, waiting_per_principal: 6 }).replace(":6}", ":«6}"),
+    asks({ waiting: 5, waiting_per_principal: 5 }),
+    "no principal ever has so many",
+  ),
+];
 
 const NAMES: Pair[] = [
   pair(
@@ -131,6 +199,13 @@ const NAMES: Pair[] = [
     "a flagged tool beside one that is exempt",
     "tool_allowlist: [lastUpdated, «delete_it]\napproval: { exempt: [lastUpdated] }",
     "tool_allowlist: [lastUpdated, delete_it]\napproval: { exempt: [lastUpdated, delete_it] }",
+    "its calls are refused",
+  ),
+  pair(
+    "tool-flagged",
+    "a flagged tool whose human is asked",
+    "tool_allowlist: [«delete_it]",
+    asks({}),
     "its calls are refused",
   ),
   pair(
@@ -702,7 +777,7 @@ function unmarked(text: string): { text: string; places: string[] } {
 const shown = ({ line, column, severity, rule: name }: Finding) => `${line}:${column} ${severity} ${name}`;
 const wordsOf = ({ member, what, expected, mend }: Finding) => `${member}: ${what}, expected ${expected} (${mend})`;
 
-const WARNINGS = [...NAMES, ...ROOTS, ...ARGUMENTS, ...ENDPOINTS, ...EFFECTS, ...FORMS];
+const WARNINGS = [...NAMES, ...ASKED, ...ROOTS, ...ARGUMENTS, ...ENDPOINTS, ...EFFECTS, ...FORMS];
 const ALL = [
   ...WARNINGS.map((one) => [one.rule, one.about, "warning", one] as const),
   ...ERRORS.map((one) => [one.rule, one.about, "error", one] as const),
@@ -783,6 +858,16 @@ test("a boolean that kubectl reads as one is none too many", () => {
   const identity = "identity: { jwt: [{ provider: p, issuer: i, claim: c }], require_human: yes }";
   expect(lint(resource(`${listed}\n${identity}`))).toEqual([]);
   expect(lint(`${listed}\n${identity}`).map(({ rule: name }) => name)).toEqual(["filter"]);
+});
+
+test.each(["required", "off"])("with approval %s there are calls whose records can be waited for", (mode) => {
+  const audit = "audit: { required: approval, otlp: { cluster: c, authority: a } }";
+  const text = mode === "off" ? `tool_allowlist: [delete_it]\napproval: { mode: "off" }` : asks({});
+  expect(lint(`${text}\n${audit}`)).toEqual([]);
+  expect(lint(`tool_allowlist: [delete_it]\n${audit}`).map(({ rule: name }) => name)).toEqual([
+    "tool-flagged",
+    "audit-required-idle",
+  ]);
 });
 
 test("the examples of the policy page have no error", () => {

@@ -1,8 +1,9 @@
-// The alert rules and the dashboard of deploy/observability/: each metric that they ask for is one that a real Envoy exposes, each alert has a
+// The alert rules and the dashboard of deploy/observability/: each metric that they ask for is one that a real Envoy or the approval service exposes, each alert has a
 // unit test in which it fires, and Prometheus' own tool runs those.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { createMetrics } from "../../approval/metrics.ts";
 import { buildBootstrap, connectionManager } from "../../src/envoy/bootstrap.ts";
 import { startEnvoy } from "../../src/envoy/process.ts";
 import { projectPath } from "../../src/project.ts";
@@ -12,6 +13,9 @@ import { metricsOf, panels, RULE_TESTS, RULES, rules, testedAlerts } from "./rul
 
 /** Only an Envoy that gets a filter by discovery has it: test/integration/configuration.test.ts. */
 const DISCOVERY = "envoy_extension_config_discovery_http_filter_.+_config_fail";
+
+/** The service's own metrics: no Envoy has them. */
+const isOfService = (metric: string): boolean => metric.startsWith("mcp_guard_approval_");
 
 const expressions = [
   ...rules.map(({ alert, expr }) => [alert, expr] as const),
@@ -24,6 +28,15 @@ test("every alert has a test in which it fires", () => {
 
 test("every expression asks for a metric", () => {
   expect(expressions.filter(([, expression]) => metricsOf(expression).length === 0)).toEqual([]);
+});
+
+test("each metric of the approval service that is asked for is one that it has", async () => {
+  const { registry } = createMetrics({ pendingCount: async () => 0 });
+  const exposed = (await registry.metrics()).matchAll(/^(\w+)/gm);
+  const names = new Set([...exposed].map(([name]) => name));
+  const asked = expressions.flatMap(([, expression]) => metricsOf(expression).filter(isOfService));
+  expect(asked.length).toBeGreaterThan(0);
+  expect(asked.filter((name) => !names.has(name))).toEqual([]);
 });
 
 test("no panel lies on another", () => {
@@ -54,7 +67,7 @@ describe.each(testedVersions())("Envoy %s", (version) => {
 
   test.each(expressions)("exposes what is asked for: %s", (_title, expression) => {
     const missing = metricsOf(expression)
-      .filter((metric) => metric !== DISCOVERY)
+      .filter((metric) => metric !== DISCOVERY && !isOfService(metric))
       .filter((metric) => ![...exposed].some((name) => new RegExp(`^(?:${metric})$`).test(name)));
     expect(missing).toEqual([]);
   });

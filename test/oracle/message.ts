@@ -33,6 +33,7 @@ export type MessageReason =
   | "resource_not_listed"
   | "task_denied"
   | "approval_not_configured"
+  | "human_required"
   | "argument_not_allowed";
 
 /** The members of the plugin configuration that decide about a body. */
@@ -45,7 +46,7 @@ export interface MessagePolicy {
   readonly uri_traversal?: UriTraversal;
   readonly argument_rules?: readonly ArgumentRule[];
   readonly approval?: {
-    readonly mode?: "off";
+    readonly mode?: "off" | "required";
     readonly tools?: readonly string[];
     readonly exempt?: readonly string[];
   };
@@ -305,7 +306,10 @@ function* methodFaults(message: JsonObject, policy: MessagePolicy): Generator<Me
   switch (method) {
     case "tools/call":
       if (has(params, "arguments") && !isObject(params.arguments)) yield "params_invalid";
-      if (needsApproval(params.name, policy)) yield "approval_not_configured";
+      if (needsApproval(params.name, policy)) {
+        // Nobody is named in these requests, so there is nobody whose approval would count.
+        yield policy.approval?.mode === "required" ? "human_required" : "approval_not_configured";
+      }
       if (breaksArgumentRule(params, policy)) yield "argument_not_allowed";
       return;
     case "prompts/get":

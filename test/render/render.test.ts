@@ -21,6 +21,8 @@ import { GuardError } from "../../src/error.ts";
 import { Vm } from "../../src/host/index.ts";
 import { policyPlace } from "../../src/policy/policy-place.ts";
 import { projectPath } from "../../src/project.ts";
+import { examine } from "../check/examine.ts";
+import { REQUIRED } from "../config/approval-member.ts";
 import { schemaComplaints } from "../config/schema.ts";
 import { findKustomize } from "../deploy/kustomize.ts";
 import { type Manifest, manifestsOf, theOne } from "../deploy/manifest-files.ts";
@@ -36,6 +38,14 @@ const POLICY = {
     require_human: true,
   },
   audit: { arguments: "digest" },
+};
+
+/** What a policy has to say about approvals; the command knows the rest. */
+const APPROVAL = { mode: "required", page: "https://approve.example/a/", keys: REQUIRED.keys };
+const PLACE = {
+  cluster: "outbound|8443||asked.elsewhere.svc.cluster.local",
+  authority: "asked.elsewhere.svc.cluster.local:8443",
+  path: "/guards",
 };
 
 let folder: string;
@@ -314,6 +324,24 @@ describe("notes", () => {
     expect((await run(...COMPLETE, ...options)).notes).toMatch(words);
   });
 
+  const ASKS = { ...POLICY, approval: APPROVAL };
+  test.each<[string, object, RegExp]>([
+    ["who is asked is no Service", { cluster: "approvals", authority: "approvals:443" }, /no Service of the cluster/],
+    [
+      "nothing hands the secret to the guard",
+      { ...PLACE, secret_env: "GUARD_SECRET" },
+      /secret_env: nothing hands the variable/,
+    ],
+  ])("say that %s", async (_, service, words) => {
+    writeFileSync(inFolder("policy.yaml"), stringify({ ...ASKS, approval: { ...APPROVAL, service } }));
+    expect((await run(...COMPLETE)).notes).toMatch(words);
+  });
+
+  test("there are none about a service that the policy leaves to the command", async () => {
+    writeFileSync(inFolder("policy.yaml"), stringify(ASKS));
+    expect((await run(...COMPLETE)).notes).toBe("");
+  });
+
   test("say that nothing is there to run", async () => {
     const { notes } = await run();
     expect(notes).toMatch(/neither --registry nor --image-volume/);
@@ -440,6 +468,106 @@ if (build !== undefined) {
       const policy = { tool_allowlist: ["only"], mode: "monitor" };
       writeFileSync(inFolder("policy.yaml"), stringify(policy));
       expect(theOne(await built(), "WasmPlugin").spec.pluginConfig).toEqual(policy);
+    });
+
+    describe("of a policy that asks for approvals", () => {
+      /** Who is let in by whom, with its ports, in the namespace of the service and on the way to it. */
+      const opened = (manifests: readonly Manifest[]) => {
+        const own = manifests.filter(({ metadata }) => metadata.name.startsWith("mcp-approval"));
+        return Object.fromEntries(
+          own.map(({ kind, metadata, spec }) => [`${kind} ${metadata.namespace}/${metadata.name}`, spec]),
+        );
+      };
+      const asking = (service?: object): void =>
+        writeFileSync(
+          inFolder("policy.yaml"),
+          stringify({ ...POLICY, approval: { ...APPROVAL, ...(service === undefined ? {} : { service }) } }),
+        );
+
+      test.each([
+        ["where deploy/istio puts it", undefined, "approval", "approval", 8081],
+        ["elsewhere", PLACE, "elsewhere", "asked", 8443],
+      ])("opens the way to the service %s, at both ends", async (_, service, namespace, name, port) => {
+        asking(service);
+        const manifests = await built("--principal", "td.example/ns/edge/sa/agents", "--service-account", "acting");
+        const host = `${name}.${namespace}.svc.cluster.local`;
+        const guard = theOne(manifests, "WasmPlugin").spec.pluginConfig as { approval: object };
+        expect(guard.approval).toEqual({
+          ...APPROVAL,
+          server: "jira",
+          service: { ...service, cluster: `outbound|${port}||${host}`, authority: `${host}:${port}` },
+        });
+        expect(theOne(manifests, "Sidecar").spec.egress).toEqual([
+          { hosts: ["istio-system/*", `${namespace}/${host}`] },
+        ]);
+        const pods = (of: string, app: string) => ({
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": of } },
+          podSelector: { matchLabels: { app } },
+        });
+        const ports = [{ protocol: "TCP", port }];
+        expect(opened(manifests)).toEqual({
+          "NetworkPolicy tools/mcp-approval-jira": {
+            podSelector: { matchLabels: { app: "jira" } },
+            policyTypes: ["Egress"],
+            egress: [{ to: [pods(namespace, name)], ports }],
+          },
+          [`NetworkPolicy ${namespace}/mcp-approval-guard-jira.tools`]: {
+            podSelector: { matchLabels: { app: name } },
+            policyTypes: ["Ingress"],
+            ingress: [{ from: [pods("tools", "jira")], ports }],
+          },
+          [`AuthorizationPolicy ${namespace}/mcp-approval-guard-jira.tools`]: {
+            selector: { matchLabels: { app: name } },
+            action: "ALLOW",
+            rules: [
+              {
+                from: [{ source: { principals: ["td.example/ns/tools/sa/acting"] } }],
+                to: [
+                  {
+                    operation: {
+                      ports: [String(port)],
+                      methods: ["POST"],
+                      paths: ["open", "poll", "claim"].map((call) => `${service?.path ?? "/v1"}/${call}`),
+                    },
+                  },
+                ],
+              },
+            ],
+          },
+        });
+      });
+
+      test.each([[[]], [["--traffic-extension"]]])("opens it for the waypoint with --waypoint and %j", async (more) => {
+        asking();
+        const manifests = await built("--waypoint", ...more);
+        const own = opened(manifests);
+        expect(JSON.stringify(own["AuthorizationPolicy approval/mcp-approval-guard-jira.tools"])).toContain(
+          '"principals":["cluster.local/ns/tools/sa/mcp-waypoint"]',
+        );
+        const label = '"podSelector":{"matchLabels":{"gateway.networking.k8s.io/gateway-name":"mcp-waypoint"}}';
+        expect(JSON.stringify(own["NetworkPolicy approval/mcp-approval-guard-jira.tools"])).toContain(label);
+        expect(JSON.stringify(own["NetworkPolicy tools/mcp-approval-jira"])).toContain(label);
+      });
+
+      test("is one that mcp-guard check finds nothing wrong with", async () => {
+        asking();
+        await built("--registry", "10.9.0.1/32", "--server-image", `other.example/jira@${DIGEST}`);
+        const overlay = await build!(inFolder("jira"));
+        const service = readFileSync(projectPath("deploy", "istio", "rendered", "approval-service.yaml"), "utf8");
+        const report = await examine({ "jira.yaml": overlay, "service.yaml": service }, ["role", "mesh-config"]);
+        const about = ({ questions }: { questions: readonly string[] }) => questions.includes("approval");
+        expect(report.findings.filter(({ rule }) => about(rule)).map(({ rule, found }) => [rule.id, found])).toEqual(
+          [],
+        );
+        expect(report.servers.map(({ answers }) => answers.approval.verdict)).toEqual(["yes"]);
+      });
+
+      test("opens nothing for a service that is none of the cluster", async () => {
+        asking({ cluster: "approvals", authority: "approvals.example:443" });
+        const manifests = await built();
+        expect(opened(manifests)).toEqual({});
+        expect(theOne(manifests, "Sidecar").spec.egress).toEqual([{ hosts: ["istio-system/*"] }]);
+      });
     });
 
     test("denies by headers what is not on this policy's list", async () => {

@@ -1,6 +1,7 @@
 // Every rule, in the order of the standard's questions.
 import type { Rule, WorldRule } from "../rule.ts";
 import { approvalRules } from "./approval.ts";
+import { approvalServiceRules } from "./approval-service.ts";
 import { callerRules } from "./caller.ts";
 import { egressRules } from "./egress.ts";
 import { identityRules } from "./identity.ts";
@@ -14,6 +15,7 @@ export const RULES: readonly Rule[] = [
   ...roleRules,
   ...egressRules,
   ...approvalRules,
+  ...approvalServiceRules,
   ...traceRules,
   ...callerRules,
 ];

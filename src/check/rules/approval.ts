@@ -1,33 +1,61 @@
-// Point 4: does high-risk tool execution require manual user approval? This version cannot ask for it: calls of flagged tools are refused, unless the
-// policy says in writing that they pass.
-import { isFlagged } from "../../policy/flagged.ts";
-import { listedTools, policyPath } from "../guard.ts";
-import { get, texts } from "../kube-object.ts";
+// Point 4: does high-risk tool execution require manual user approval? What the policy says about it. Without a decision calls of flagged tools are
+// refused, so that nothing happens that nobody has approved. A policy that lacks what mode required needs is refused by the filter: see
+// guard-configuration-refused.
+import { hasFlaggedWord, isFlagged } from "../../policy/flagged.ts";
+import { policyPath } from "../guard.ts";
+import { get, text, texts } from "../kube-object.ts";
 import { hit, type Rule } from "../rule.ts";
-import type { Server } from "../world.ts";
 
 export const approvalRules: readonly Rule[] = [
   {
     id: "approval-off",
     questions: ["approval"],
     why: "Calls of tools that delete, update or execute reach the server, and no human has seen them.",
-    mend: "Remove approval from the policy: calls of such tools are refused then.",
+    mend: "Set approval.mode to required, with all that it needs, or remove approval: calls of such tools are refused then.",
     *check({ guards }) {
       for (const guard of guards) {
         if (get(guard.policy, "approval", "mode") === "off")
-          yield hit(guard.object, policyPath(guard, "approval"), "found mode: off, expected no such member");
+          yield hit(guard.object, policyPath(guard, "approval"), "found mode: off, expected mode: required");
+      }
+    },
+  },
+  {
+    id: "approval-page",
+    questions: ["approval"],
+    why: "The link leads the browser of each approver to the approver's own machine, where anything may answer in place of the service.",
+    mend: "Set page to the https link of the approval service.",
+    *check({ guards }) {
+      for (const guard of guards) {
+        const page = text(get(guard.policy, "approval", "page"));
+        if (page.startsWith("http:"))
+          yield hit(guard.object, policyPath(guard, "approval", "page"), `found ${page}, expected https`);
       }
     },
   },
 ];
 
-/** What this version does instead of asking, for the answer to the question. */
-export function approvalNote({ guards }: Server): string {
-  const flagged = guards.flatMap((guard) => {
-    const approval = get(guard.policy, "approval");
+/** What happens to calls of flagged tools under the policies of a server, for the answer to the question. */
+export function approvalNote(policies: readonly unknown[]): string {
+  const asked: string[] = [];
+  const closed: string[] = [];
+  const exempt: string[] = [];
+  for (const policy of policies) {
+    const approval = get(policy, "approval");
     const lists = { tools: texts(get(approval, "tools")), exempt: texts(get(approval, "exempt")) };
-    return listedTools(guard).filter((tool) => isFlagged(tool, lists));
-  });
-  if (flagged.length === 0) return "nothing to approve: no flagged tool is listed";
-  return `closed: calls of ${flagged.slice(0, 5).join(", ")}${flagged.length > 5 ? ` and ${flagged.length - 5} more` : ""} are listed and refused all the same`;
+    const tools = texts(get(policy, "tool_allowlist"));
+    const flagged = tools.filter((tool) => isFlagged(tool, lists));
+    (get(approval, "mode") === "required" ? asked : closed).push(...flagged);
+    exempt.push(...tools.filter((tool) => lists.exempt.includes(tool) && hasFlaggedWord(tool)));
+  }
+  const notes = [
+    ...(asked.length > 0 ? [`a human approves each call of ${few(asked)}`] : []),
+    ...(closed.length > 0 ? [`closed: calls of ${few(closed)} are listed and refused all the same`] : []),
+    ...(asked.length + closed.length === 0 ? ["nothing to approve: no flagged tool is listed"] : []),
+    ...(exempt.length > 0 ? [`nobody is asked about ${few(exempt)}: exempt`] : []),
+  ];
+  return notes.join("; ");
+}
+
+function few(tools: readonly string[]): string {
+  return `${tools.slice(0, 5).join(", ")}${tools.length > 5 ? ` and ${tools.length - 5} more` : ""}`;
 }

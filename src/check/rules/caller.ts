@@ -291,7 +291,7 @@ function allowsOf(server: Server, { objects, rootNamespace }: World): Allow[] {
 }
 
 /** Whom a `from` names; an account without a namespace is one of the policy's. */
-function namesOf(from: unknown, { namespace }: KubeObject): string[] {
+export function namesOf(from: unknown, { namespace }: KubeObject): string[] {
   const accounts = texts(get(from, "source", "serviceAccounts"));
   return [
     ...texts(get(from, "source", "principals")),
@@ -299,13 +299,14 @@ function namesOf(from: unknown, { namespace }: KubeObject): string[] {
   ];
 }
 
-function isAllowing({ kind, apiVersion, value }: KubeObject): boolean {
+/** Whether a policy is one that allows. */
+export function isAllowing({ kind, apiVersion, value }: KubeObject): boolean {
   if (kind !== "AuthorizationPolicy" || !apiVersion.startsWith("security.istio.io/")) return false;
   const action = get(value, "spec", "action");
   return action === undefined || action === "ALLOW";
 }
 
-function rulesOf({ value }: KubeObject): readonly unknown[] {
+export function rulesOf({ value }: KubeObject): readonly unknown[] {
   return list(get(value, "spec", "rules"));
 }
 

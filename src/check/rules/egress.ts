@@ -196,7 +196,7 @@ function serviceEntryRules(rules: readonly ServiceEntryRule[]): Rule[] {
 }
 
 /** The Sidecar in force: one that selects the workload, that of its namespace, or that of the mesh. */
-function sidecarOf({ object, labels }: Server, { objects, rootNamespace }: World): KubeObject | undefined {
+export function sidecarOf({ object, labels }: Server, { objects, rootNamespace }: World): KubeObject | undefined {
   const sidecars = objects.filter(
     ({ kind, apiVersion }) => kind === "Sidecar" && apiVersion.startsWith("networking.istio.io/"),
   );

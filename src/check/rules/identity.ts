@@ -9,10 +9,10 @@ import type { Server } from "../world.ts";
 const PROXY_USER = 1337;
 const ROOT_USER = 0;
 const BROAD_ROLES = new Set(["cluster-admin", "admin", "edit"]);
-/** Names of variables that have credentials, and values that are some, whatever their name. */
+/** Names of variables that have credentials, and values that are some, whatever their name: a URL with a password too. */
 const CREDENTIAL_NAME = /(?:^|_)(?:TOKEN|SECRET|KEY|PASSWORD|PASSWD|PAT|CREDENTIALS?)$|^AWS_ACCESS_KEY_ID$/i;
 const CREDENTIAL_VALUE =
-  /^(?:AKIA|ASIA)[0-9A-Z]{16}$|^gh[pousr]_\w{20,}|^github_pat_\w{20,}|^xox[abprs]-|^sk-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY/;
+  /^(?:AKIA|ASIA)[0-9A-Z]{16}$|^gh[pousr]_\w{20,}|^github_pat_\w{20,}|^xox[abprs]-|^sk-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]*:[^/?#@\s]+@/;
 
 export const identityRules: readonly Rule[] = [
   {

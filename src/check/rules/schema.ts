@@ -212,6 +212,7 @@ export const schemaRules: readonly Rule[] = [
     },
     {
       id: "guard-configuration-refused",
+      questions: ["schema", "approval"],
       why: "The filter refuses this policy, and then nothing passes: a new pod answers 503 to every request, a running one keeps its last policy.",
       mend: "Change the policy as the message says; docs/policy.md describes each member.",
       *check(guard, _, world) {
@@ -398,7 +399,8 @@ function injection({ labels, annotations }: Server): string | undefined {
   return labels["sidecar.istio.io/inject"] ?? annotations["sidecar.istio.io/inject"];
 }
 
-function isInjected(server: Server): boolean {
+/** Whether the pods get sidecars, by their own labels or by those of the namespace. */
+export function isInjected(server: Server): boolean {
   const namespaceLabels = server.namespaceObject?.labels ?? {};
   if (injection(server) === "true" || server.labels["istio.io/rev"] !== undefined) return true;
   if (namespaceLabels["istio-injection"] !== undefined) return namespaceLabels["istio-injection"] === "enabled";

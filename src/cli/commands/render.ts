@@ -1,6 +1,7 @@
 // `mcp-guard render`: the Kustomize overlay of one server.
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { approvalPlace, asksForApproval, secretVariable } from "../../deploy/approval-place.ts";
 import {
   type GuardedServer,
   parseCollector,
@@ -30,7 +31,8 @@ Writes a Kustomize overlay for one MCP server: all four layers of deploy/istio/b
 
   --server <name>          the Deployment, the Service and the label app
   --namespace <name>       its namespace
-  --policy <file>          the guard's policy, as YAML or JSON, or a WasmPlugin or TrafficExtension that has one
+  --policy <file>          the guard's policy, as YAML or JSON, or a WasmPlugin or TrafficExtension that has one. With approval: {mode: required, page,
+                           keys} the way to the approval service of deploy/istio/approval-service is opened, or to the one in approval.service.cluster
   --image <image>          the guard, registry/name@sha256:...; make oci-push prints it
 
   --server-image <image>   the server, registry/name@sha256:...
@@ -219,6 +221,16 @@ function notesFor(server: GuardedServer, policy: object): string[] {
   const gateways = identity?.header?.trusted_gateways;
   if (gateways !== undefined && !gateways.includes(`spiffe://${server.principal}`)) {
     notes.push(`identity.header.trusted_gateways does not name the caller, spiffe://${server.principal}`);
+  }
+  if (asksForApproval(policy) && approvalPlace(policy) === undefined) {
+    notes.push(
+      "approval.service.cluster is no Service of the cluster (outbound|<port>||<Service>.<namespace>.svc.<domain>): nothing opens the way to it",
+    );
+  }
+  if (secretVariable(policy) !== undefined) {
+    notes.push(
+      "approval.service.secret_env: nothing hands the variable to the filter; docs/manifests.md has what to add, and in the mesh none is needed",
+    );
   }
   if (server.pull === undefined) {
     notes.push(

@@ -2,6 +2,9 @@
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { withApproval } from "../../approval/try/guard-policy.ts";
+import { PEOPLE } from "../../approval/try/people.ts";
+import type { Trial, TrialOptions, TrialPorts } from "../../approval/try/trial.ts";
 import type { Exit } from "../../child.ts";
 import type { AccessEntry } from "../../envoy/access-log.ts";
 import { envoyBinary } from "../../envoy/binary.ts";
@@ -16,8 +19,10 @@ import { projectPath } from "../../project.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { type DemoServer, startDemoServer } from "../demo-server.ts";
-import { checkPortFree, checkReachable, parsePort, parseServerUrl } from "../network.ts";
+import { checkPortFree, checkReachable, parsePort, parseServerUrl, type ServerUrl } from "../network.ts";
 import { type PolicySource, readPolicy } from "../policy-source.ts";
+import { isSwitchedOn } from "../switch.ts";
+import { curlCall, trialLines, trialPlaces } from "../trial-lines.ts";
 
 const USAGE = `usage: mcp-guard run [options]
 
@@ -34,8 +39,17 @@ Each option can also be given by the environment variable named with it (make ru
   --envoy-version <v>      ENVOY_VERSION   a pinned Envoy version (${DEFAULT_ENVOY_VERSION})
                            ENVOY           the path of an Envoy binary to use instead
   --wasm <file>            WASM            another build of the filter (build/plugin.wasm)
+
+  --approval               APPROVAL=1      flagged calls wait for a person's approval: starts the approval
+                                           service, a provider of sign-ins for trying, and, without
+                                           UPSTREAM, a server with branches to delete
+  --approval-port <n>      APPROVAL_PORT   the port of the service's pages on 127.0.0.1 (8080)
+  --filter-port <n>        FILTER_PORT     the port of the service for the guard (8081)
+  --provider-port <n>      PROVIDER_PORT   the port of the provider of sign-ins (8082)
 `;
 
+/** Where the servers that are started here have their MCP endpoint. */
+const MCP_PATH = "/mcp";
 const SELF_TEST_PATH = "/mcp-guard/self-test";
 const SELF_TEST_TIMEOUT_MS = 5_000;
 /** How the filter begins to say that it has not taken its configuration. */
@@ -49,7 +63,13 @@ interface RunOptions {
   policy: string | undefined;
   envoyVersion: string;
   wasm: string | undefined;
+  /** The ports of a trial of approvals; undefined without one. */
+  approval: TrialPorts | undefined;
 }
+
+/** The server's name at the approval service when it is somebody's own. */
+const NAMED_SERVER = "mcp-server";
+const BRANCH_SERVER = "branches";
 
 /** The server behind the guard, named by the user or started here. */
 interface Server {
@@ -71,9 +91,11 @@ export const run: Command = async (args, context) => {
   // Everything that can be checked is checked before anything is downloaded or started.
   const wasm = path.resolve(options.wasm ?? projectPath("build", "plugin.wasm"));
   if (!existsSync(wasm)) throw new GuardError("ERR_NOT_BUILT", `${wasm} is not there: run make build`);
-  const policy = await readPolicy(options.policy, options.allow);
-  await checkPortFree(options.port, "PORT");
-  await checkPortFree(options.adminPort, "ADMIN_PORT");
+  // Loaded when it is wanted: it brings the provider and an MCP server with it.
+  const trials = options.approval && (await import("../../approval/try/trial.ts"));
+  const otherwise = options.upstream === undefined ? trials?.BRANCH_TOOLS : undefined;
+  const given = await readPolicy(options.policy, options.allow, otherwise);
+  for (const [name, port] of Object.entries(portsOf(options))) await checkPortFree(port, name);
   const named = options.upstream === undefined ? undefined : parseServerUrl(options.upstream);
   if (named !== undefined) await checkReachable(named);
   const binary = await envoyBinary(options.envoyVersion, {
@@ -83,17 +105,22 @@ export const run: Command = async (args, context) => {
   });
   context.signal.throwIfAborted();
 
-  const server = named === undefined ? await startDemo(context.signal) : namedServer(named);
   const live = new LiveLines(context);
+  let trial: Trial | undefined;
+  let server: Server | undefined;
   let envoy: EnvoyProcess | undefined;
   try {
-    envoy = await start(binary, wasm, options, policy, server, live);
-    await selfTest(envoy, options.port, policy);
-    print(options, policy, server, context);
+    trial = trials && (await trials.startTrial(trialOptions(options, options.approval!, named, live)));
+    const policy = trial === undefined ? given : { ...given, value: withApproval(given.value, trial.policyParts) };
+    context.signal.throwIfAborted();
+    server = await chooseServer(named, trial, context.signal);
+    envoy = await start(binary, wasm, options, policy, server, trial, live);
+    await selfTest(envoy, options.port, policy, trial);
+    print(options, policy, server, trial, context);
     live.open();
-    return await waitForEnd(envoy, server.demo, context);
+    return await waitForEnd(envoy, server.demo, trial, context);
   } finally {
-    await Promise.all([envoy?.stop(), server.demo?.stop()]);
+    await Promise.all([envoy?.stop(), server?.demo?.stop(), trial?.stop()]);
   }
 };
 
@@ -108,24 +135,91 @@ function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undef
       policy: { type: "string" },
       "envoy-version": { type: "string" },
       wasm: { type: "string" },
+      approval: { type: "boolean" },
+      "approval-port": { type: "string" },
+      "filter-port": { type: "string" },
+      "provider-port": { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
   if (values.help) return undefined;
   // An empty variable (make run POLICY=) is taken for an absent one, except ALLOW, where it means: no tool at all.
   const named = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
-  const port = parsePort(named(values.port, "PORT") ?? "10000", "PORT");
-  const adminPort = parsePort(named(values["admin-port"], "ADMIN_PORT") ?? "9901", "ADMIN_PORT");
-  if (port === adminPort) throw new GuardError("ERR_USAGE", `PORT and ADMIN_PORT are both ${port}: they must differ`);
-  return {
-    port,
-    adminPort,
+  const portOf = (flag: string | undefined, variable: string, otherwise: string) =>
+    parsePort(named(flag, variable) ?? otherwise, variable);
+  const wantsApproval = values.approval ?? isSwitchedOn(env.APPROVAL);
+  const options: RunOptions = {
+    port: portOf(values.port, "PORT", "10000"),
+    adminPort: portOf(values["admin-port"], "ADMIN_PORT", "9901"),
     upstream: named(values.upstream, "UPSTREAM"),
     allow: values.allow ?? env.ALLOW,
     policy: named(values.policy, "POLICY"),
     envoyVersion: named(values["envoy-version"], "ENVOY_VERSION") ?? DEFAULT_ENVOY_VERSION,
     wasm: named(values.wasm, "WASM"),
+    approval: wantsApproval
+      ? {
+          pages: portOf(values["approval-port"], "APPROVAL_PORT", "8080"),
+          filter: portOf(values["filter-port"], "FILTER_PORT", "8081"),
+          provider: portOf(values["provider-port"], "PROVIDER_PORT", "8082"),
+        }
+      : undefined,
   };
+  const taken = new Map<number, string>();
+  for (const [name, port] of Object.entries(portsOf(options))) {
+    const other = taken.get(port);
+    if (other !== undefined) {
+      throw new GuardError("ERR_USAGE", `${other} and ${name} are both ${port}: they must differ`);
+    }
+    taken.set(port, name);
+  }
+  return options;
+}
+
+/** The ports that will be listened on, by the names of their options. */
+function portsOf({ port, adminPort, approval }: RunOptions): Record<string, number> {
+  return {
+    PORT: port,
+    ADMIN_PORT: adminPort,
+    ...(approval && {
+      APPROVAL_PORT: approval.pages,
+      FILTER_PORT: approval.filter,
+      PROVIDER_PORT: approval.provider,
+    }),
+  };
+}
+
+function trialOptions(
+  { port }: RunOptions,
+  ports: TrialPorts,
+  named: ServerUrl | undefined,
+  live: LiveLines,
+): TrialOptions {
+  return {
+    // Two runs at once have two ports.
+    folder: projectPath("build", `approval-${port}`),
+    ports,
+    serverUrl: guardUrl(port, named?.path ?? MCP_PATH),
+    server: named === undefined ? BRANCH_SERVER : NAMED_SERVER,
+    withBranches: named === undefined,
+    say: (line) => live.out(line),
+  };
+}
+
+function guardUrl(port: number, path: string): string {
+  return `http://127.0.0.1:${port}${path}`;
+}
+
+/** The server behind the guard: the user's, or the trial's with the branches, or one that is started here. */
+async function chooseServer(
+  named: ServerUrl | undefined,
+  trial: Trial | undefined,
+  signal: AbortSignal,
+): Promise<Server> {
+  if (named !== undefined) return namedServer(named);
+  if (trial?.branches === undefined) return startDemo(signal);
+  const { socketPath, path } = trial.branches;
+  const label = "a server with branches to delete (started here)";
+  return { upstream: { socketPath }, path, label, hostRewrite: undefined, demo: undefined };
 }
 
 async function startDemo(signal: AbortSignal): Promise<Server> {
@@ -139,7 +233,7 @@ async function startDemo(signal: AbortSignal): Promise<Server> {
   };
 }
 
-function namedServer(url: { host: string; port: number; path: string }): Server {
+function namedServer(url: ServerUrl): Server {
   const host = url.host.includes(":") ? `[${url.host}]` : url.host;
   return {
     upstream: { host: url.host, port: url.port },
@@ -179,6 +273,7 @@ async function start(
   options: RunOptions,
   policy: PolicySource,
   server: Server,
+  trial: Trial | undefined,
   live: LiveLines,
 ): Promise<EnvoyProcess> {
   const bootstrap = buildBootstrap({
@@ -191,12 +286,14 @@ async function start(
         configuration: policy.value,
         // Envoy has to be told that the filter may hold headers; the policy alone says whether it does.
         allowOnHeadersStop: policy.value.request_headers === "hold",
+        ...(trial !== undefined && { environment: trial.environment }),
       },
     ],
     adminPort: options.adminPort,
     auditLog: auditLog(options.port),
     ...(server.hostRewrite !== undefined && { hostRewrite: server.hostRewrite }),
   });
+  trial?.edit(bootstrap);
   // Of this run alone: a trail that begins in the middle of a chain says nothing to somebody who tries it out.
   rmSync(auditLog(options.port), { force: true });
   try {
@@ -237,16 +334,22 @@ function refusedPolicy(policy: PolicySource, said: readonly string[], cause?: un
  * Proves that the guard is in the path and has taken its policy: half a JSON text must be refused by it. The server never
  * sees this request. In monitor mode the guard refuses nothing, so only its log can be looked at.
  */
-async function selfTest(envoy: EnvoyProcess, port: number, policy: PolicySource): Promise<void> {
+async function selfTest(
+  envoy: EnvoyProcess,
+  port: number,
+  policy: PolicySource,
+  trial: Trial | undefined,
+): Promise<void> {
   if (policy.value.mode === "monitor") {
     const refusals = filterComplaints(envoy.logs()).filter((line) => REFUSED_CONFIGURATION.test(line));
     if (refusals.length > 0) throw refusedPolicy(policy, refusals);
     return;
   }
+  const token = await trial?.provider.accessToken(PEOPLE[0]!.sub);
   // No answer at all is judged below, like a wrong one, by what the access log says.
   await fetch(`http://127.0.0.1:${port}${SELF_TEST_PATH}`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
     body: "{",
     signal: AbortSignal.timeout(SELF_TEST_TIMEOUT_MS),
   }).catch(() => {});
@@ -269,27 +372,19 @@ async function selfTest(envoy: EnvoyProcess, port: number, policy: PolicySource)
   }
 }
 
-function print(options: RunOptions, policy: PolicySource, server: Server, context: CommandContext): void {
-  const url = `http://127.0.0.1:${options.port}${server.path}`;
+function print(
+  options: RunOptions,
+  policy: PolicySource,
+  server: Server,
+  trial: Trial | undefined,
+  context: CommandContext,
+): void {
+  const url = guardUrl(options.port, server.path);
   const rows = methodTable(policy.value).map((row) => [
     row.entries.map(entryText).join(", "),
     verdictText(row),
     row.openedBy.join(", "),
   ]);
-  const json = "-H 'content-type: application/json' -H 'accept: application/json, text/event-stream'";
-  const body = (value: object) => `-d '${JSON.stringify(value)}'`;
-  const exec = {
-    jsonrpc: "2.0",
-    id: 1,
-    method: "tools/call",
-    params: { name: "system_exec", arguments: { cmd: "id" } },
-  };
-  const hello = {
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "curl", version: "1" } },
-  };
   const trail = path.relative(process.cwd(), auditLog(options.port));
   const lines = [
     "",
@@ -303,21 +398,40 @@ function print(options: RunOptions, policy: PolicySource, server: Server, contex
     `in front of           ${server.label}`,
     `Envoy's admin         http://127.0.0.1:${options.adminPort}`,
     `The audit trail       ${trail}`,
+    ...(trial === undefined ? [] : trialPlaces(trial)),
     "",
     "To try in another terminal:",
     "",
-    "# the MCP client SDK: lists, an allowed call, refused ones",
-    url === "http://127.0.0.1:10000/mcp" ? "make try" : `make try URL=${url}`,
-    "# a tool that nobody listed: refused before the server sees it",
-    `curl -s ${url} ${json} ${body(exec)}`,
-    "# the handshake: passes, and the server answers",
-    `curl -s ${url} ${json} ${body(hello)}`,
+    ...(trial === undefined ? callLines(url) : trialLines(url, trial, options.approval!)),
     "# who asked for what, and what came of it",
     `node build/node/cli/main.js audit show ${trail}`,
     "",
     "Ctrl-C ends everything that was started. Exchanges:",
   ];
   for (const line of lines) context.out(line);
+}
+
+function callLines(url: string): string[] {
+  const exec = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: { name: "system_exec", arguments: { cmd: "id" } },
+  };
+  const hello = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "curl", version: "1" } },
+  };
+  return [
+    "# the MCP client SDK: lists, an allowed call, refused ones",
+    url === "http://127.0.0.1:10000/mcp" ? "make try" : `make try URL=${url}`,
+    "# a tool that nobody listed: refused before the server sees it",
+    curlCall(url, exec),
+    "# the handshake: passes, and the server answers",
+    curlCall(url, hello),
+  ];
 }
 
 function renderExchange(entry: AccessEntry): string {
@@ -331,7 +445,12 @@ function renderExchange(entry: AccessEntry): string {
   return `${time}  ${request}  ${verdict || "-"}  ${subject || (entry.response_code_details ?? "-")}${hint}${removed}`;
 }
 
-async function waitForEnd(envoy: EnvoyProcess, demo: DemoServer | undefined, context: CommandContext): Promise<number> {
+async function waitForEnd(
+  envoy: EnvoyProcess,
+  demo: DemoServer | undefined,
+  trial: Trial | undefined,
+  context: CommandContext,
+): Promise<number> {
   const asked = new Promise<"asked">((resolve) => {
     if (context.signal.aborted) resolve("asked");
     context.signal.addEventListener("abort", () => resolve("asked"), { once: true });
@@ -341,6 +460,7 @@ async function waitForEnd(envoy: EnvoyProcess, demo: DemoServer | undefined, con
     envoy.exited.then((exit) => ["Envoy", exit, () => lastLines(envoy.logs())]),
   ];
   if (demo !== undefined) ends.push(demo.exited.then((exit) => [demo.name, exit, demo.lastOutput]));
+  if (trial !== undefined) ends.push(trial.exited.then((exit) => ["the approval service", exit, trial.lastOutput]));
   const end = await Promise.race(ends);
   // Ctrl-C in a terminal reaches all processes at once: a child that ends first then ended because it was asked to.
   if (end !== "asked") await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 100))]);

@@ -4,13 +4,18 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { McpError } from "@modelcontextprotocol/sdk/types.js";
 import { GuardError } from "../../error.ts";
+import { MASKED_TEXT, REFUSALS } from "../../probe/refusals.ts";
 import { oneLine } from "../../terminal.ts";
+import { callForApproval } from "../approval-call.ts";
 import { renderColumns } from "../columns.ts";
 import type { Command } from "../command.ts";
-import { tryConnect } from "../network.ts";
+import { parsePort, tryConnect } from "../network.ts";
+import { isSwitchedOn } from "../switch.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:10000/mcp";
 const CALL_TIMEOUT_MS = 10_000;
+/** For a tool that was asked for by name: a person may have to approve its call, for which the guard waits `approval.hold_seconds` (45). */
+const NAMED_CALL_TIMEOUT_MS = 60_000;
 
 const USAGE = `usage: mcp-guard try [url] [options]
 
@@ -19,6 +24,12 @@ calls and shows which were allowed and which were refused, and why. Exit status 
 
   --tool <name>        a further tool to call: without it only tools that are known to be harmless are called
   --arguments <json>   its arguments ({})
+
+  --approval           (APPROVAL=1) instead: a call for alice that waits until somebody has approved it, through
+                       the guard of mcp-guard run --approval
+  --as <login>         (LOGIN) the call is for somebody else
+  --pages <port>       (APPROVAL_PORT) the port of the approval service's pages (8080)
+  --provider <port>    (PROVIDER_PORT) the port of the provider of sign-ins (8082)
 `;
 
 /** Tools of the demonstration server that change nothing, with arguments that they accept. */
@@ -32,10 +43,10 @@ const HARMLESS: Readonly<Record<string, Record<string, unknown>>> = {
 const SHADOW_TOOL = "system_exec";
 
 /** The reason at the end of the text that `refusal: tool_error` gives the model. */
-const TOOL_ERROR_REASON = / \((tool_not_listed|approval_not_configured|task_denied|argument_not_allowed)\)$/;
+const TOOL_ERROR_REASON = / \((\w+)\)$/;
 
-/** All that `refusal_detail: masked` says of a tool. */
-const MASKED_TEXT = "Unknown tool";
+/** MCP 2025-11-25: a person has to open a link first, here that of an approval. */
+const URL_ELICITATION_REQUIRED = -32042;
 
 interface Judgement {
   verdict: "allowed" | "refused" | "failed";
@@ -56,6 +67,10 @@ export const tryGuard: Command = async (args, context) => {
     options: {
       tool: { type: "string" },
       arguments: { type: "string" },
+      approval: { type: "boolean" },
+      as: { type: "string" },
+      pages: { type: "string" },
+      provider: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -64,6 +79,17 @@ export const tryGuard: Command = async (args, context) => {
     return 0;
   }
   const url = parseUrl(positionals[0] ?? (context.env.URL || DEFAULT_URL));
+  if (values.approval ?? isSwitchedOn(context.env.APPROVAL)) {
+    const local = (port: string, option: string) => `http://localhost:${parsePort(port, option)}`;
+    const call = {
+      url,
+      provider: local(values.provider ?? (context.env.PROVIDER_PORT || "8082"), "PROVIDER_PORT"),
+      pages: local(values.pages ?? (context.env.APPROVAL_PORT || "8080"), "APPROVAL_PORT"),
+      login: values.as ?? (context.env.LOGIN || "alice"),
+    };
+    await checkAnswers(url, "make run APPROVAL=1");
+    return callForApproval(call, context);
+  }
   const further: [string, Record<string, unknown>][] =
     values.tool === undefined ? [] : [[values.tool, parseArguments(values.arguments ?? "{}")]];
 
@@ -98,11 +124,15 @@ function parseArguments(text: string): Record<string, unknown> {
   throw new GuardError("ERR_USAGE", `--arguments ${text}: expected a JSON object`);
 }
 
-async function connect(url: URL): Promise<Client> {
+async function checkAnswers(url: URL, start = "make run"): Promise<void> {
   const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
   await tryConnect({ host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port }).catch((error: unknown) => {
-    throw new GuardError("ERR_UPSTREAM", `nothing answers at ${url.href}: start it with make run`, { cause: error });
+    throw new GuardError("ERR_UPSTREAM", `nothing answers at ${url.href}: start it with ${start}`, { cause: error });
   });
+}
+
+async function connect(url: URL): Promise<Client> {
+  await checkAnswers(url);
   const client = new Client({ name: "mcp-guard-try", version: "0.1.0" });
   try {
     await client.connect(new StreamableHTTPClientTransport(url), { timeout: CALL_TIMEOUT_MS });
@@ -140,10 +170,13 @@ async function makeCalls(client: Client, further: [string, Record<string, unknow
   );
   const announced = new Set(names(tools?.tools ?? []));
   const known = Object.entries(HARMLESS).filter(([name]) => announced.has(name));
-  for (const [name, input] of [...known, ...further, [SHADOW_TOOL, { cmd: "id" }] as const]) {
-    const call = () => client.callTool({ name, arguments: input }, undefined, options);
+  const tool = async (name: string, input: Record<string, unknown>, timeout: number): Promise<void> => {
+    const call = () => client.callTool({ name, arguments: input }, undefined, { timeout });
     await attempt(`tools/call ${name}`, call, (result) => firstText(result.content));
-  }
+  };
+  for (const [name, input] of known) await tool(name, input, CALL_TIMEOUT_MS);
+  for (const [name, input] of further) await tool(name, input, NAMED_CALL_TIMEOUT_MS);
+  await tool(SHADOW_TOOL, { cmd: "id" }, CALL_TIMEOUT_MS);
   const prompts = await attempt(
     "prompts/list",
     () => client.listPrompts({}, options),
@@ -175,7 +208,11 @@ function judge<T>(result: T, describe: (result: T) => string): Judgement {
   if (!failed) return { verdict: "allowed", why: shorten(describe(result)) };
   const text = "content" in result ? firstText(result.content) : "";
   const reason = TOOL_ERROR_REASON.exec(text)?.[1];
-  if (reason !== undefined) return { verdict: "refused", why: `${reason} (a tool error that the model sees)` };
+  if (reason !== undefined && REFUSALS.get(reason)?.isDenial === true) {
+    const link = /\bhttps?:\/\/\S+/.exec(text)?.[0];
+    if (reason === "approval_pending" && link !== undefined) return { verdict: "refused", why: askedFor(link) };
+    return { verdict: "refused", why: `${reason} (a tool error that the model sees)` };
+  }
   if (text === MASKED_TEXT) return MASKED_REFUSAL;
   return { verdict: "failed", why: shorten(text) };
 }
@@ -185,6 +222,8 @@ function explain(error: unknown): Judgement {
   if (error instanceof McpError) {
     const reason = reasonOf(error.data);
     if (reason !== undefined) return { verdict: "refused", why: `${reason} (${error.code})` };
+    const link = error.code === URL_ELICITATION_REQUIRED ? linkOf(error.data) : undefined;
+    if (link !== undefined) return { verdict: "refused", why: askedFor(link) };
     if (error.message.endsWith(`: ${MASKED_TEXT}`)) return MASKED_REFUSAL;
     return { verdict: "failed", why: shorten(error.message) };
   }
@@ -199,6 +238,19 @@ function explain(error: unknown): Judgement {
 function reasonOf(data: unknown): string | undefined {
   if (typeof data !== "object" || data === null || !("reason" in data)) return undefined;
   return typeof data.reason === "string" ? data.reason : undefined;
+}
+
+/** Where a person decides about the call, whole: it is there to be opened. */
+function askedFor(link: string): string {
+  return `a person has to approve it at ${oneLine(link)}, then call it again`;
+}
+
+/** The link of the first elicitation in an error's data. */
+function linkOf(data: unknown): string | undefined {
+  if (typeof data !== "object" || data === null || !("elicitations" in data)) return undefined;
+  const [first] = Array.isArray(data.elicitations) ? (data.elicitations as unknown[]) : [];
+  if (typeof first !== "object" || first === null || !("url" in first)) return undefined;
+  return typeof first.url === "string" ? first.url : undefined;
 }
 
 function firstText(content: unknown): string {

@@ -46,3 +46,11 @@ export declare function proxy_send_local_response(
   headersBytes: usize,
   grpcStatus: u32,
 ): u32;
+export declare function proxy_call_foreign_function(
+  name: usize,
+  nameBytes: usize,
+  args: usize,
+  argsBytes: usize,
+  pointer: usize,
+  bytes: usize,
+): u32;

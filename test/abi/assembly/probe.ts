@@ -25,8 +25,13 @@
 //   call:<cluster>,<timeout>,<fault>   an HTTP call, POST /<cluster> with x-row: <name> and body {"record":1}; logs the
 //                              status and the token. The fault, if any, is a header to leave out, or "garbage" for pairs
 //                              that cannot be read
+//   foreign:<name>,<hexadecimal>   a foreign function with these bytes as its argument; logs the status and, in
+//                              hexadecimal, what it gives, or "untouched" when it has said nothing of a result
+//   environ                    the environment variables, sorted: what both functions return, how many there are, the
+//                              bytes that they take, and each without its NUL
 //   trap
 import {
+  proxy_call_foreign_function,
   proxy_continue_stream,
   proxy_get_buffer_bytes,
   proxy_get_header_map_pairs,
@@ -42,6 +47,7 @@ import {
   proxy_set_property,
   proxy_set_tick_period_milliseconds,
 } from "./env";
+import { environ_get, environ_sizes_get } from "./wasi_snapshot_preview1";
 
 const INFO: u32 = 2;
 const REQUEST_BODY: u32 = 0;
@@ -50,6 +56,8 @@ const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const NO_BUFFER: u32 = 99;
 const NO_GRPC_STATUS: u32 = 0xffffffff;
+/** Where the host has not written a pointer or a length. */
+const UNTOUCHED: u32 = 0xffffffff;
 
 class Plugin {
   row: string = "";
@@ -193,7 +201,9 @@ function act(context: u32, plugin: Plugin, action: string, argument: string, buf
   } else if (action == "write") {
     const bytes = String.UTF8.encode(argument);
     say(context, `write ${proxy_set_buffer_bytes(buffer, 0, size, at(bytes), bytes.byteLength)}`);
-  } else if (action == "set") setProperty(context, argument);
+  } else if (action == "foreign") foreign(context, argument.split(","));
+  else if (action == "environ") environ(context);
+  else if (action == "set") setProperty(context, argument);
   else if (action == "get" || action == "int") getProperty(context, argument, action == "int");
   else header(context, action, argument);
 }
@@ -237,6 +247,46 @@ function call(context: u32, row: string, argument: string[]): void {
     result,
   );
   say(context, `call ${status} ${load<u32>(result)}`);
+}
+
+function foreign(context: u32, argument: string[]): void {
+  const name = String.UTF8.encode(argument[0]);
+  const args = new Uint8Array(argument[1].length / 2);
+  for (let i = 0; i < args.length; i++) args[i] = u8(parseInt(argument[1].substr(2 * i, 2), 16));
+  store<u32>(result, UNTOUCHED);
+  store<u32>(result, UNTOUCHED, 4);
+  const status = proxy_call_foreign_function(
+    at(name),
+    name.byteLength,
+    args.dataStart,
+    args.length,
+    result,
+    result + 4,
+  );
+  let shown = "untouched";
+  if (load<u32>(result, 4) != UNTOUCHED) {
+    shown = "";
+    for (let i: u32 = 0; i < load<u32>(result, 4); i++) {
+      shown += load<u8>(load<u32>(result) + i)
+        .toString(16)
+        .padStart(2, "0");
+    }
+  }
+  say(context, `foreign ${status} ${shown}`);
+}
+
+function environ(context: u32): void {
+  const sizes = environ_sizes_get(result, result + 4);
+  const count = load<u32>(result);
+  const bytes = load<u32>(result, 4);
+  const addresses = heap.alloc(4 * count + 1);
+  const texts = heap.alloc(bytes + 1);
+  const got = environ_get(addresses, texts);
+  const variables: string[] = [];
+  for (let i: u32 = 0; i < count; i++) {
+    variables.push(String.UTF8.decodeUnsafe(load<u32>(addresses + 4 * i), bytes, true));
+  }
+  say(context, `environ ${sizes} ${got} ${count} ${bytes} ${variables.sort().join("|")}`);
 }
 
 /** Names and values in turn as the host wants them: count, all lengths, then each text with a zero byte behind it. */

@@ -1,0 +1,137 @@
+// A guard that gets another policy while calls wait. Goal: no call goes on under a policy by which it would be another one, and what the earlier service says
+// afterwards counts for nothing. Envoy makes a new guard for a new configuration; the ABI lets a host configure the same one again, and here one does.
+
+import { describe, expect, test } from "vitest";
+import { HttpClient } from "../../src/host/http-call.ts";
+import { Machine } from "../../src/host/machine.ts";
+import { PluginRoot } from "../../src/host/plugin.ts";
+import { HttpStream } from "../../src/host/stream.ts";
+import { asked, bodyOf, call, claimed, ID, opened, policyWith, receiptFor, say } from "./approval-calls.ts";
+import { BUILDS, type Guard, verdict } from "./guard.ts";
+
+/** A root context whose host delivers a second configuration. */
+class ConfiguredAgain extends PluginRoot {
+  #next: Uint8Array | undefined;
+  readonly #machine: Machine;
+
+  constructor(machine: Machine, client: HttpClient, configuration: Uint8Array) {
+    super(machine, client, configuration, {});
+    this.#machine = machine;
+  }
+
+  configure(policy: object): boolean {
+    this.#next = Buffer.from(JSON.stringify(policy));
+    const said = this.#machine.invoke(this, "proxy_on_configure", [this.id, this.#next.length], (result) => result);
+    this.#next = undefined;
+    return said === 1;
+  }
+
+  override buffer(id: number): ReturnType<PluginRoot["buffer"]> {
+    const PLUGIN_CONFIGURATION = 7;
+    return id === PLUGIN_CONFIGURATION && this.#next !== undefined ? this.#next : super.buffer(id);
+  }
+}
+
+/** A guard that can be configured again. */
+function startAgain(policy: object): Guard & { configure(next: object): void } {
+  const clusters = { clusters: ["approval", "elsewhere"] };
+  const machine = new Machine(new WebAssembly.Module(BUILDS.release), {});
+  const bytes = Buffer.from(JSON.stringify(policy));
+  const root = new ConfiguredAgain(machine, new HttpClient(clusters), bytes);
+  expect(root.start(bytes.length)).toBe(true);
+  const plugin = {
+    get httpCalls() {
+      return root.httpCalls;
+    },
+    get tickPeriodMs() {
+      return root.tickPeriodMs;
+    },
+    tick: () => machine.invoke(root, "proxy_on_tick", [root.id], () => undefined),
+    openStream: (options: object = {}) => new HttpStream(machine, root, { listenerDirection: 1, ...options }),
+  };
+  return {
+    vm: undefined as never,
+    plugin: plugin as never,
+    configure: (next) => expect(root.configure(next)).toBe(true),
+  };
+}
+
+const OTHERS: readonly (readonly [string, object])[] = [
+  ["without an approval service", { tool_allowlist: ["delete_repo"], approval: { mode: "off" } }],
+  ["with another name of the server", policyWith({ server: "other" })],
+  ["with another service", policyWith({ service: { cluster: "elsewhere", authority: "b:1" } })],
+  ["that only watches", policyWith({}, { mode: "monitor" })],
+  ["that asks other providers who it is", policyWith({}, { identity: {} })],
+  ["that has its tool no more", policyWith({}, { tool_allowlist: ["safe"] })],
+  ["that is the same", policyWith()],
+];
+
+describe.each(OTHERS)("under a policy %s, a call that waited before", (_what, next) => {
+  test("ends with the next tick, whatever the service has said of it", () => {
+    for (const status of [undefined, "pending", "approved"]) {
+      const guard = startAgain(policyWith());
+      const stream = call(guard);
+      if (status !== undefined) opened(guard, status);
+      guard.configure(next);
+      expect(verdict(stream)).toMatch(/^open/);
+      guard.plugin.tick();
+      expect(verdict(stream)).toBe("refuse approval_unavailable 503");
+    }
+  });
+
+  test("does not go on with the receipt that it had asked for", async () => {
+    const guard = startAgain(policyWith());
+    const stream = call(guard);
+    const open = opened(guard, "approved");
+    const { http, question } = asked(guard, "claim");
+    guard.configure(next);
+    say(http, { receipt: await receiptFor(open, question) });
+    expect(verdict(stream)).toBe("refuse approval_unavailable 503");
+    expect(guard.plugin.httpCalls).toEqual([]);
+  });
+});
+
+test("a poll of the earlier policy says nothing about calls of the later one, which are asked about at once", async () => {
+  const guard = startAgain(policyWith());
+  call(guard);
+  opened(guard);
+  guard.plugin.tick();
+  const early = asked(guard, "poll").http;
+  guard.configure(policyWith({ server: "other" }));
+  const stream = call(guard, { id: 2 });
+  const open = JSON.parse(guard.plugin.httpCalls[1]!.body.toString("utf8"));
+  say(guard.plugin.httpCalls[1]!, { id: ID, status: "pending", expires: 0 });
+  say(early, { [ID]: "denied" });
+  expect(verdict(stream)).toMatch(/^open/);
+  guard.plugin.tick();
+  guard.plugin.tick();
+  say(asked(guard, "poll").http, { [ID]: "approved" });
+  await claimed(guard, open);
+  expect(stream.upstream.body().toString("utf8")).toBe(bodyOf({ id: 2 }));
+});
+
+test("what has been counted is counted no more", () => {
+  const guard = startAgain(policyWith({ waiting: 2 }));
+  for (const id of [1, 2]) call(guard, { id });
+  expect(verdict(call(guard))).toBe("refuse approval_limit 429");
+  guard.configure(policyWith({ waiting: 2 }));
+  guard.plugin.tick();
+  for (const id of [3, 4]) expect(verdict(call(guard, { id }))).toMatch(/^open/);
+});
+
+test("a service that did not answer under the earlier policy makes nobody wait under the later one", () => {
+  const guard = startAgain(policyWith({ hold_seconds: 300 }));
+  const fail = (): number => {
+    let ticks = 0;
+    for (; guard.plugin.httpCalls.length === 0; ticks++) guard.plugin.tick();
+    asked(guard, "poll").http.drop();
+    return ticks;
+  };
+  call(guard);
+  opened(guard);
+  expect([fail(), fail(), fail(), fail()]).toEqual([1, 2, 4, 8]);
+  guard.configure(policyWith({ hold_seconds: 300, server: "other" }));
+  call(guard, { id: 2 });
+  opened(guard);
+  expect([fail(), fail(), fail()]).toEqual([1, 2, 4]);
+});
