@@ -111,7 +111,7 @@ second-opinion: $(PACKAGES) ## checkov over the manifests and the Terraform modu
 	TEST_LANE=second-opinion $(BIN)/vitest run test/second-opinion
 
 .PHONY: fuzz
-fuzz: build ## mutated requests, responses and configurations, no trap allowed
+fuzz: build ## mutated requests, responses, configurations and approvals, no trap allowed
 	$(call lane,fuzz,test/fuzz)
 
 .PHONY: differential

@@ -6,7 +6,7 @@ import "./host/abort";
 
 import { Action } from "./host/abi";
 import { allocateForHost } from "./host/landing";
-import { onApprovalAnswer } from "./stream/approval";
+import { onApprovalAnswer } from "./stream/approval-turns";
 import { isCollectorAnswer, onCollectorAnswer } from "./stream/collector";
 import { configure, startVm } from "./stream/configure";
 import { beginEndings, endEndings } from "./stream/endings";

@@ -2,6 +2,7 @@
 
 import { NO_CALL } from "../host/call";
 import { Buffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { CALL_DIGEST_DIGITS } from "./call-digest";
 import { ID_BYTES } from "./round";
 
 /** How far the approval is. */
@@ -27,7 +28,6 @@ export const enum ApprovalStatus {
   Unknown,
 }
 
-const DIGEST_DIGITS: u32 = 64;
 const BUFFER_BYTES: usize = offsetof<Buffer>();
 
 @unmanaged
@@ -69,7 +69,7 @@ export class Hold {
 
 /** A hold in which nothing is known. Freed with `freeHold`. */
 export function createHold(): Hold {
-  const room = ((offsetof<Hold>() + 7) & ~7) + 4 * BUFFER_BYTES + 2 * usize(ID_BYTES) + DIGEST_DIGITS;
+  const room = ((offsetof<Hold>() + 7) & ~7) + 4 * BUFFER_BYTES + 2 * usize(ID_BYTES) + CALL_DIGEST_DIGITS;
   const address = heap.alloc(room);
   memory.fill(address, 0, room);
   const hold = changetype<Hold>(address);

@@ -2,9 +2,8 @@
 
 import { appendByte, appendBytes, appendLiteral, Buffer } from "../memory/buffer";
 import { Literal } from "../memory/bytes";
+import { CALL_DIGEST_DIGITS } from "./call-digest";
 import { ID_BYTES } from "./round";
-
-const HEX_DIGITS: u32 = 64;
 
 /** Begins the object. */
 export function beginQuestion(to: Buffer): void {
@@ -49,7 +48,7 @@ export function endIds(to: Buffer): void {
 export function writeClaim(to: Buffer, id: usize, digest: usize, nonce: usize): void {
   beginQuestion(to);
   addText(to, "id", id, ID_BYTES);
-  addText(to, "digest", digest, HEX_DIGITS);
+  addText(to, "digest", digest, CALL_DIGEST_DIGITS);
   addText(to, "nonce", nonce, ID_BYTES);
   endQuestion(to);
 }

@@ -28,7 +28,7 @@ import { isFlagged } from "../policy/flagged";
 import { firstName, nameBytes, nextName } from "../policy/name-set";
 import { freePolicy, Mode, Policy } from "../policy/policy";
 import { initReasons } from "../policy/reason";
-import { forgetPolls } from "./approval";
+import { forgetPolls } from "./approval-turns";
 import { defineCounters } from "./counters";
 import { Guard, setPolicy } from "./guard";
 import { startTicking } from "./held";

@@ -1,6 +1,6 @@
 // Contexts as they come and go: a root context is a guard, a stream context is an exchange.
 
-import { endHold } from "./approval";
+import { endHold } from "./approval-turns";
 import { countActive } from "./counters";
 import { createExchange, deleteExchange, Exchange, exchangeOf } from "./exchange";
 import { createGuard, deleteGuard, guardOf } from "./guard";

@@ -4,7 +4,7 @@
 import { actOn, setTick } from "../host/context";
 import { RequestHeaders } from "../policy/policy";
 import { Reason } from "../policy/reason";
-import { tendHolds } from "./approval";
+import { tendHolds } from "./approval-turns";
 import { flush } from "./collector";
 import { beginEndings, endEndings, mayEnd, wasHurried } from "./endings";
 import { Exchange, Stage } from "./exchange";

@@ -1,5 +1,5 @@
 // `make bench-approval`: what approvals cost. Calls that need none, beside a guard that asks nobody; the time from a person's click to the call at
-// its server; a thousand calls that wait. Writes bench/results/approval.md and approval.json. BENCH_ROUNDS (default 300), BENCH_CLICKS (100),
+// its server; a thousand calls that wait. Writes bench/results/approval.md and approval.json, and their place in docs/performance.md. BENCH_ROUNDS (default 200), BENCH_CLICKS (100),
 // BENCH_CROWDS (10), BENCH_SCENARIOS (a regular expression for calls that need none) give a shorter look that writes nothing.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { projectPath } from "../../src/project.ts";
@@ -8,9 +8,11 @@ import { measureCrowd } from "./approval-crowd.ts";
 import { bytesPerWaitingCall } from "./approval-memory.ts";
 import { measureModule } from "./approval-module.ts";
 import { measurePrices, SMALL_CALLS } from "./approval-price.ts";
-import { type ApprovalResults, approvalMarkdown, SLICES } from "./approval-report.ts";
+import { type ApprovalResults, approvalMarkdown, approvalSummary, SLICES } from "./approval-report.ts";
 import { describeMachine } from "./machine.ts";
 
+const BEGIN = "<!-- approval: begin, written by make bench-approval -->";
+const END = "<!-- approval: end -->";
 const POLL_TIMES_MS = [1_000, 250];
 
 const numberOf = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise);
@@ -20,7 +22,7 @@ const isWhole = shorter.every((name) => process.env[name] === undefined);
 const module = readFileSync(projectPath("build", "plugin.wasm"));
 const bytesPerCall = bytesPerWaitingCall(module);
 const { prices, envoy } = await measurePrices(
-  numberOf("BENCH_ROUNDS", 300),
+  numberOf("BENCH_ROUNDS", 200),
   new RegExp(process.env.BENCH_SCENARIOS ?? ""),
 );
 const results: ApprovalResults = {
@@ -38,6 +40,15 @@ if (isWhole) {
   mkdirSync(projectPath("bench", "results"), { recursive: true });
   writeFileSync(projectPath("bench", "results", "approval.json"), `${JSON.stringify(results, undefined, 2)}\n`);
   writeFileSync(projectPath("bench", "results", "approval.md"), page);
+  fillIn(projectPath("docs", "performance.md"), approvalSummary(results));
 } else {
   console.log(page);
+}
+
+/** Puts a text between the two marks of a document. @throws Error when it does not have them. */
+function fillIn(file: string, summary: string): void {
+  const document = readFileSync(file, "utf8");
+  const [from, to] = [document.indexOf(BEGIN), document.indexOf(END)];
+  if (from < 0 || to < from) throw new Error(`${file} has no ${BEGIN} with ${END} behind it`);
+  writeFileSync(file, `${document.slice(0, from + BEGIN.length)}\n\n${summary}\n\n${document.slice(to)}`);
 }

@@ -33,7 +33,9 @@ class ConfiguredAgain extends PluginRoot {
 }
 
 /** A guard that can be configured again. */
-function startAgain(policy: object): Guard & { configure(next: object): void } {
+function startAgain(
+  policy: object,
+): Guard & { configure(next: object): void; callback(name: string, id: number): unknown } {
   const clusters = { clusters: ["approval", "elsewhere"] };
   const machine = new Machine(new WebAssembly.Module(BUILDS.release), {});
   const bytes = Buffer.from(JSON.stringify(policy));
@@ -53,6 +55,7 @@ function startAgain(policy: object): Guard & { configure(next: object): void } {
     vm: undefined as never,
     plugin: plugin as never,
     configure: (next) => expect(root.configure(next)).toBe(true),
+    callback: (name, id) => machine.invoke(machine.contexts.get(id)!, name, [id, 0, 1], (result) => result),
   };
 }
 
@@ -135,3 +138,16 @@ test("a service that did not answer under the earlier policy makes nobody wait u
   opened(guard);
   expect([fail(), fail(), fail()]).toEqual([1, 2, 4]);
 });
+
+test.each(["proxy_on_request_body", "proxy_on_request_trailers"])(
+  "a host that brings %s once more for a call that waits changes nothing",
+  async (name) => {
+    const guard = startAgain(policyWith());
+    const stream = call(guard);
+    expect(guard.callback(name, stream.contextId)).not.toBe(0);
+    const open = opened(guard, "approved");
+    expect(guard.callback(name, stream.contextId)).not.toBe(0);
+    await claimed(guard, open);
+    expect(stream.upstream.body().toString("utf8")).toBe(bodyOf({}));
+  },
+);

@@ -221,6 +221,26 @@ describe("a host call that fails", () => {
   });
 });
 
+test("each call has its message's record, once, with what became of it", async () => {
+  const otlp = { cluster: "collector", authority: "otel:4318", messages: "all" };
+  const guard = start({ waiting: 1 }, { audit: { otlp } });
+  call(guard);
+  await claimed(guard, opened(guard, "approved"));
+  call(guard, { id: 2 });
+  call(guard, { id: 3 });
+  opened(guard, "denied");
+  let sent = "";
+  for (let ticks = 0; ticks < 20 && guard.plugin.tickPeriodMs > 0; ticks++) {
+    for (const http of guard.plugin.httpCalls) {
+      sent += String(http.body);
+      say(http, "{}");
+    }
+    guard.plugin.tick();
+  }
+  const told = sent.split('"eventName":"mcp_guard.message"').length - 1;
+  expect([told, sent.includes("approval_limit"), sent.includes("approval_denied")]).toEqual([3, true, true]);
+});
+
 test("a call that has gone on is its server's: no tick ends it, and none is left", async () => {
   const guard = start();
   const stream = call(guard);

@@ -87,6 +87,13 @@ describe("a call is refused with its own reason", () => {
     },
   );
 
+  test("when the service takes no more than that", () => {
+    const guard = start();
+    const stream = call(guard);
+    say(asked(guard, "open").http, { error: "too_large" }, 413);
+    expect(verdict(stream)).toBe("refuse arguments_too_large 200");
+  });
+
   test.each([[401], [403], [404], [422], [400]])("when the service says %i", (status) => {
     const guard = start();
     const stream = call(guard);
