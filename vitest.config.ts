@@ -2,15 +2,34 @@ import { configDefaults, defineConfig } from "vitest/config";
 
 /** What needs Go, takes long, or installs much: lanes of their own, which `make` names in TEST_LANE. */
 const lanes = ["mesh", "second-opinion", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
+const exclude = [...configDefaults.exclude, ...lanes.map((lane) => `test/${lane}/**`)];
+
+/** Folders whose tests start no Envoy and measure no time: they run beside each other, and the others one after the other, each with the machine to itself. */
+const LIGHT = ["audit", "check", "config", "deploy", "docs", "lint", "oracle", "render", "terraform"].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ...lanes.map((lane) => `test/${lane}/**`)],
     // The reaper image of testcontainers comes from a container registry; the suites stop what they start instead.
     env: { TESTCONTAINERS_RYUK_DISABLED: "true" },
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: "light", include: LIGHT, exclude, maxWorkers: 2, sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: "alone",
+          include: ["test/**/*.test.ts"],
+          exclude: [...exclude, ...LIGHT],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

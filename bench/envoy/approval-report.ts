@@ -22,7 +22,7 @@ export interface ApprovalResults {
 
 /** Slices of the module's exchanges. */
 export const SLICES = 1_000;
-/** Memory is flat when the last rounds have at most so much of the second round's. */
+/** Memory is flat when it is at most so much of what it was: the allocators find their size in the first rounds. */
 const GROWTH_MAX = 1.02;
 /** A click has come through after the time between two polls, and so much for everything that computes. */
 const COMPUTING_MS = 100;
@@ -196,7 +196,7 @@ function targets({ prices, clicks, crowd }: ApprovalResults): string[][] {
       ];
     }),
     ...growth(crowd).map((found) => [
-      "resident memory while they wait, the median of the last half of the rounds, of the second round's",
+      "resident memory while they wait, the median of the last quarter of the rounds, of the second quarter's",
       String(GROWTH_MAX),
       found.toFixed(3),
       verdict(found <= GROWTH_MAX),
@@ -206,10 +206,14 @@ function targets({ prices, clicks, crowd }: ApprovalResults): string[][] {
 
 /** Nothing when there were too few rounds to tell. */
 function growth({ rounds }: Crowd): number[] {
-  const [, second] = rounds;
-  if (second === undefined || rounds.length < 4) return [];
-  const last = rounds.slice(Math.floor(rounds.length / 2)).map(({ waitingMib }) => waitingMib);
-  return [quantile(last, 0.5) / second.waitingMib];
+  const quarter = Math.floor(rounds.length / 4);
+  if (quarter === 0) return [];
+  const median = (from: number) =>
+    quantile(
+      rounds.slice(from, from + quarter).map(({ waitingMib }) => waitingMib),
+      0.5,
+    );
+  return [median(rounds.length - quarter) / median(quarter)];
 }
 
 function mean(values: readonly number[]): number {

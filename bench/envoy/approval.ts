@@ -1,6 +1,6 @@
 // `make bench-approval`: what approvals cost. Calls that need none, beside a guard that asks nobody; the time from a person's click to the call at
-// its server; a thousand calls that wait. Writes bench/results/approval.md and approval.json, and their place in docs/performance.md. BENCH_ROUNDS (default 200), BENCH_CLICKS (100),
-// BENCH_CROWDS (10), BENCH_SCENARIOS (a regular expression for calls that need none) give a shorter look that writes nothing.
+// its server; a thousand calls that wait. Writes bench/results/approval.md and approval.json, and their place in docs/performance.md. BENCH_ROUNDS (default 400), BENCH_CLICKS (100),
+// BENCH_CROWDS (20), BENCH_SCENARIOS (a regular expression for calls that need none) give a shorter look that writes nothing.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { projectPath } from "../../src/project.ts";
 import { measureClicks } from "./approval-click.ts";
@@ -22,7 +22,7 @@ const isWhole = shorter.every((name) => process.env[name] === undefined);
 const module = readFileSync(projectPath("build", "plugin.wasm"));
 const bytesPerCall = bytesPerWaitingCall(module);
 const { prices, envoy } = await measurePrices(
-  numberOf("BENCH_ROUNDS", 200),
+  numberOf("BENCH_ROUNDS", 400),
   new RegExp(process.env.BENCH_SCENARIOS ?? ""),
 );
 const results: ApprovalResults = {
@@ -32,7 +32,7 @@ const results: ApprovalResults = {
   prices,
   module: measureModule(module, SMALL_CALLS, SLICES),
   clicks: await measureClicks(POLL_TIMES_MS, numberOf("BENCH_CLICKS", 100)),
-  crowd: await measureCrowd(numberOf("BENCH_CROWDS", 10)),
+  crowd: await measureCrowd(numberOf("BENCH_CROWDS", 20)),
   bytesPerCall,
 };
 const page = approvalMarkdown(results);

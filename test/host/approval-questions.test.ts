@@ -231,6 +231,25 @@ describe("polls", () => {
     expect(streams.map((stream) => verdict(stream))).toEqual(Array(3).fill("refuse approval_denied 200"));
   });
 
+  test("that are just full are whole rounds: each tick asks about all again", () => {
+    const guard = start({ waiting_per_principal: 1000 });
+    for (let index = 0; index < 1000; index++) {
+      call(guard, { principal: `p${index % 20}`, id: index });
+      opened(guard, "pending", String(index).padStart(22, "0"));
+    }
+    const askedAt: number[] = [];
+    for (let tick = 0; tick < 20; tick++) {
+      guard.plugin.tick();
+      for (const http of guard.plugin.httpCalls) {
+        const { ids } = JSON.parse(http.body.toString("utf8")) as { ids: string[] };
+        expect(ids).toHaveLength(1000);
+        askedAt.push(tick);
+        say(http, Object.fromEntries(ids.map((id) => [id, "pending"])));
+      }
+    }
+    expect(askedAt).toEqual(Array.from({ length: 20 }, (_, tick) => tick));
+  });
+
   test("have at most a thousand ids, and reach all", () => {
     const guard = start({ waiting: 2500, waiting_per_principal: 1000 });
     const idOf = (index: number) => String(index).padStart(22, "0");
