@@ -171,12 +171,11 @@ describe("the filter's dialect", () => {
     const allocations = codeWith(HOT, /heap\.alloc/);
     const places = [
       "approval/hold.ts",
-      "approval/members.ts",
       "approval/receipt.ts",
       "policy/approver.ts",
       "audit/chain.ts",
       "audit/queue.ts",
-      "audit/redact.ts",
+      "json/allocate.ts",
       "json/members.ts",
       "json/reader.ts",
       "mcp/mirror.ts",

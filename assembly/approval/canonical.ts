@@ -5,9 +5,19 @@
 // alone is not looked at a second time; bytes above ASCII are copied. No value becomes longer than it was: an escape is never longer than any
 // other spelling of its character.
 
+import { isSpace } from "../json/scan";
 import { APPROVAL_ARGUMENTS_BYTES_MAX, DEPTH_MAX } from "../limits";
-import { appendByte, appendBytes, appendLiteral, appendZeros, Buffer, emptyBuffer } from "../memory/buffer";
+import {
+  appendByte,
+  appendBytes,
+  appendJsonByte,
+  appendLiteral,
+  appendZeros,
+  Buffer,
+  emptyBuffer,
+} from "../memory/buffer";
 import { equalsLiteral, Literal, literalByte, literalBytes } from "../memory/bytes";
+import { isPlainInJson } from "../memory/json-escape";
 
 /** Where the walk stands in the grammar of RFC 8259. */
 const enum Place {
@@ -201,7 +211,7 @@ function takeName(byte: u32, out: Buffer): Place {
   member.nameBytes = nameBytes;
   appendByte(out, 0x22);
   // SAFETY: the name stands in `names`, which nothing here appends to.
-  for (let i: u32 = 0; i < nameBytes; i++) appendEscaped(out, u32(load<u8>(names.at + nameOffset + i)));
+  for (let i: u32 = 0; i < nameBytes; i++) appendJsonByte(out, u32(load<u8>(names.at + nameOffset + i)));
   appendByte(out, 0x22);
   return Place.Colon;
 }
@@ -252,7 +262,7 @@ function takeText(to: Buffer, isWritten: bool): bool {
   cursor++;
   while (true) {
     const start = cursor;
-    while (cursor < end && isPlain(peek())) cursor++;
+    while (cursor < end && isPlainInJson(peek())) cursor++;
     appendBytes(to, start, u32(cursor - start));
     const byte = peek();
     if (byte == 0x22) {
@@ -263,14 +273,9 @@ function takeText(to: Buffer, isWritten: bool): bool {
     if (byte != 0x5c) return false;
     const point = takeEscape();
     if (point == NO_POINT) return false;
-    if (isWritten && point < 0x80) appendEscaped(to, point);
+    if (isWritten && point < 0x80) appendJsonByte(to, point);
     else appendPoint(to, point);
   }
-}
-
-/** Whether a byte of a string stands for itself in every spelling that begins with it. */
-function isPlain(byte: u32): bool {
-  return byte >= 0x20 && byte != 0x22 && byte != 0x5c;
 }
 
 /** Takes an escape, or the two of a surrogate pair: the number of the character (RFC 8259 section 7), NO_POINT at a fault. */
@@ -370,10 +375,6 @@ function skipSpace(): void {
   while (isSpace(peek())) cursor++;
 }
 
-function isSpace(byte: u32): bool {
-  return byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09;
-}
-
 /** Appends a character above ASCII in UTF-8 (RFC 3629 section 3), and one of ASCII as it is. */
 function appendPoint(to: Buffer, point: u32): void {
   if (point < 0x80) {
@@ -392,44 +393,6 @@ function appendPoint(to: Buffer, point: u32): void {
     appendByte(to, 0x80 | ((point >> 6) & 0x3f));
   }
   appendByte(to, 0x80 | (point & 0x3f));
-}
-
-/** Appends a byte of a string in the spelling of RFC 8785 section 3.2.2.2. */
-function appendEscaped(to: Buffer, byte: u32): void {
-  if (isPlain(byte)) {
-    appendByte(to, byte);
-    return;
-  }
-  appendByte(to, 0x5c);
-  const letter = shortEscape(byte);
-  if (letter != 0) {
-    appendByte(to, letter);
-    return;
-  }
-  appendLiteral(to, "u00");
-  appendByte(to, 0x30 + (byte >> 4));
-  const digit = byte & 15;
-  appendByte(to, digit < 10 ? 0x30 + digit : 0x57 + digit);
-}
-
-function shortEscape(byte: u32): u32 {
-  switch (byte) {
-    case 0x22:
-    case 0x5c:
-      return byte;
-    case 0x08:
-      return 0x62;
-    case 0x09:
-      return 0x74;
-    case 0x0a:
-      return 0x6e;
-    case 0x0c:
-      return 0x66;
-    case 0x0d:
-      return 0x72;
-    default:
-      return 0;
-  }
 }
 
 // --- The order of members. ---

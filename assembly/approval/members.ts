@@ -1,16 +1,8 @@
 // The members of one object, one after the other, with their places in its text. For a call that a human has to approve, whose body has been
 // read and accepted: it is gone through again, because most bodies never need it.
 
-import {
-  initReader,
-  JsonLimits,
-  JsonReader,
-  next,
-  openChunk,
-  readerBlockBytes,
-  resetReader,
-  Token,
-} from "../json/reader";
+import { allocateReader } from "../json/allocate";
+import { JsonReader, next, openChunk, resetReader, Token } from "../json/reader";
 import { DEPTH_MAX, KEY_BYTES_MAX, MEMBERS_PER_OBJECT_MAX, OPEN_MEMBERS_MAX } from "../limits";
 import { equalsLiteral, Literal } from "../memory/bytes";
 
@@ -19,7 +11,7 @@ const NAME_ROOM: u32 = 64;
 export const nameAt: usize = memory.data(NAME_ROOM, 4);
 /** Unescaped bytes of the name; those beyond NAME_ROOM are not kept. */
 export let nameBytes: u32 = 0;
-const reader: JsonReader = createReader();
+const reader: JsonReader = allocateReader(DEPTH_MAX, MEMBERS_PER_OBJECT_MAX, OPEN_MEMBERS_MAX, KEY_BYTES_MAX);
 /** Address of the object's text. */
 let text: usize = 0;
 
@@ -31,18 +23,6 @@ export let valueTo: usize = 0;
 export let valueToken: Token = Token.Failed;
 /** When there is no further member: whether the text was one object to its end. */
 export let isWhole: bool = false;
-
-function createReader(): JsonReader {
-  const limits = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
-  limits.depth = DEPTH_MAX;
-  limits.membersPerObject = MEMBERS_PER_OBJECT_MAX;
-  limits.openMembers = OPEN_MEMBERS_MAX;
-  limits.keyBytes = KEY_BYTES_MAX;
-  const made = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
-  initReader(made, heap.alloc(readerBlockBytes(limits)), limits);
-  heap.free(changetype<usize>(limits));
-  return made;
-}
 
 /** Begins with the object whose text is the `bytes` bytes at `address`. False when it is none. One at a time. */
 export function openMembers(address: usize, bytes: u32): bool {

@@ -1,7 +1,8 @@
 // What the guard asks the approval service: bodies of its requests (approval/README.md has the interface).
 
-import { appendByte, appendBytes, appendLiteral, Buffer } from "../memory/buffer";
+import { appendByte, appendBytes, appendJsonByte, appendLiteral, Buffer } from "../memory/buffer";
 import { Literal } from "../memory/bytes";
+import { isPlainInJson } from "../memory/json-escape";
 import { CALL_DIGEST_DIGITS } from "./call-digest";
 import { ID_BYTES } from "./round";
 
@@ -53,22 +54,15 @@ export function writeClaim(to: Buffer, id: usize, digest: usize, nonce: usize): 
   endQuestion(to);
 }
 
-/** RFC 8259 section 7: what must be escaped, and nothing else. */
+/** Most bytes need no escape, and go over as they stand. */
 function appendEscaped(to: Buffer, address: usize, bytes: u32): void {
   let from: u32 = 0;
   for (let i: u32 = 0; i < bytes; i++) {
     const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes, the caller's range.
-    if (byte >= 0x20 && byte != 0x22 && byte != 0x5c) continue;
+    if (isPlainInJson(byte)) continue;
     appendBytes(to, address + from, i - from);
     from = i + 1;
-    if (byte < 0x20) {
-      appendLiteral(to, "\\u00");
-      appendByte(to, 0x30 + (byte >> 4));
-      appendByte(to, (byte & 15) < 10 ? 0x30 + (byte & 15) : 0x57 + (byte & 15));
-    } else {
-      appendByte(to, 0x5c);
-      appendByte(to, byte);
-    }
+    appendJsonByte(to, byte);
   }
   appendBytes(to, address + from, bytes - from);
 }

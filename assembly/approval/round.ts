@@ -9,6 +9,7 @@
 // The call keeps its length: what is put back stands in place of our state, which is longer, and the rest is white space (RFC 8259 section
 // 2). The Content-Length may have gone to the server long before.
 
+import { isSpace } from "../json/scan";
 import { base64UrlBytes, decodeBase64Url, encodeBase64Url, isBase64Url, NOT_BASE64URL } from "../memory/base64";
 import { appendByte, appendBytes, appendLiteral, appendZeros, Buffer, emptyBuffer } from "../memory/buffer";
 import { equalBytes, startsWithLiteral } from "../memory/bytes";
@@ -134,10 +135,6 @@ function blankMember(span: Span, start: usize, end: usize): void {
   while (at > start && isSpace(u32(load<u8>(at - 1)))) at--;
   // SAFETY: at > start.
   if (at > start && u32(load<u8>(at - 1)) == 0x2c) store<u8>(at - 1, 0x20);
-}
-
-function isSpace(byte: u32): bool {
-  return byte == 0x20 || byte == 0x09 || byte == 0x0a || byte == 0x0d;
 }
 
 /** Appends the part of our state that carries the server's: of the call at hand, from which ours has been taken out. `responses` is canonical. */

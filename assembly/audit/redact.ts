@@ -1,18 +1,8 @@
 // Arguments and answers as text for a record: the values that pointers name are replaced, whatever their type, and what stands around them stays as it came.
 
+import { allocateReader } from "../json/allocate";
 import { JsonError } from "../json/error";
-import {
-  initReader,
-  isInObject,
-  isInsideToken,
-  JsonLimits,
-  JsonReader,
-  next,
-  openChunk,
-  readerBlockBytes,
-  resetReader,
-  Token,
-} from "../json/reader";
+import { isInObject, isInsideToken, JsonReader, next, openChunk, resetReader, Token } from "../json/reader";
 import {
   DEPTH_MAX,
   KEY_BYTES_MAX,
@@ -58,14 +48,7 @@ export function redacted(pointers: ArgumentRule | null, address: usize, bytes: u
 function readerOf(): JsonReader {
   const known = reader;
   if (known !== null) return known;
-  const limits = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
-  limits.depth = DEPTH_MAX;
-  limits.membersPerObject = MEMBERS_PER_OBJECT_MAX;
-  limits.openMembers = OPEN_MEMBERS_MAX;
-  limits.keyBytes = KEY_BYTES_MAX;
-  const fresh = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
-  initReader(fresh, heap.alloc(readerBlockBytes(limits)), limits);
-  heap.free(changetype<usize>(limits));
+  const fresh = allocateReader(DEPTH_MAX, MEMBERS_PER_OBJECT_MAX, OPEN_MEMBERS_MAX, KEY_BYTES_MAX);
   fresh.anyRoot = true;
   reader = fresh;
   return fresh;

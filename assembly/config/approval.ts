@@ -27,7 +27,7 @@ import {
   WAITING_PER_PRINCIPAL_MAX,
 } from "../limits";
 import { equalBytes } from "../memory/bytes";
-import { ApproverTexts, createApprover, createReceiptKey, LegacyCarrier, ReceiptKey } from "../policy/approver";
+import { Approver, createApprover, createReceiptKey, LegacyCarrier, ReceiptKey } from "../policy/approver";
 import { firstName, hasName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { Policy } from "../policy/policy";
 import { decodeSpki, SPKI_BYTES } from "./p256-key";
@@ -93,18 +93,11 @@ const kidsAt: usize = memory.data(RECEIPT_KEYS_MAX * RECEIPT_KID_BYTES_MAX, 4);
 const spkisAt: usize = memory.data(RECEIPT_KEYS_MAX * SPKI_BYTES, 4);
 const kidsBytes: usize = memory.data(RECEIPT_KEYS_MAX << 2, 4);
 const DEFAULT_PATH: usize = memory.data<u8>([0x2f, 0x76, 0x31]); // /v1
-const texts: ApproverTexts = changetype<ApproverTexts>(memory.data(offsetof<ApproverTexts>(), 8));
+const draft: Approver = changetype<Approver>(memory.data(offsetof<Approver>(), 8));
 let isRequired: bool = false;
 /** Bits of `ApprovalMember`. */
 let seen: u32 = 0;
 let keyCount: u32 = 0;
-let timeoutMs: u32 = 0;
-let pollMs: u32 = 0;
-let holdSeconds: u32 = 0;
-let argumentsBytes: u32 = 0;
-let waiting: u32 = 0;
-let waitingPerPrincipal: u32 = 0;
-let legacyCarrier: LegacyCarrier = LegacyCarrier.ToolError;
 
 /** Reads the object into `policy`. False when the problem has been told. */
 export function readApproval(reader: JsonReader, policy: Policy): bool {
@@ -133,21 +126,21 @@ function setDefaults(): void {
   isRequired = false;
   seen = 0;
   keyCount = 0;
-  memory.fill(changetype<usize>(texts), 0, offsetof<ApproverTexts>());
-  texts.serverAt = serverAt;
-  texts.pageAt = pageAt;
-  texts.clusterAt = clusterAt;
-  texts.authorityAt = authorityAt;
-  texts.pathAt = DEFAULT_PATH;
-  texts.pathBytes = 3;
-  texts.secretEnvAt = secretEnvAt;
-  timeoutMs = APPROVAL_TIMEOUT_MS_DEFAULT;
-  pollMs = APPROVAL_POLL_MS_DEFAULT;
-  holdSeconds = HOLD_SECONDS_DEFAULT;
-  argumentsBytes = APPROVAL_ARGUMENTS_BYTES_DEFAULT;
-  waiting = WAITING_DEFAULT;
-  waitingPerPrincipal = WAITING_PER_PRINCIPAL_DEFAULT;
-  legacyCarrier = LegacyCarrier.ToolError;
+  memory.fill(changetype<usize>(draft), 0, offsetof<Approver>());
+  draft.serverAt = serverAt;
+  draft.pageAt = pageAt;
+  draft.clusterAt = clusterAt;
+  draft.authorityAt = authorityAt;
+  draft.pathAt = DEFAULT_PATH;
+  draft.pathBytes = 3;
+  draft.secretEnvAt = secretEnvAt;
+  draft.timeoutMs = APPROVAL_TIMEOUT_MS_DEFAULT;
+  draft.pollMs = APPROVAL_POLL_MS_DEFAULT;
+  draft.holdMs = HOLD_SECONDS_DEFAULT * 1000;
+  draft.argumentsBytesMax = APPROVAL_ARGUMENTS_BYTES_DEFAULT;
+  draft.waitingMax = WAITING_DEFAULT;
+  draft.waitingPerPrincipalMax = WAITING_PER_PRINCIPAL_DEFAULT;
+  draft.legacyCarrier = LegacyCarrier.ToolError;
 }
 
 function readMember(reader: JsonReader, policy: Policy, member: ApprovalMember): bool {
@@ -170,12 +163,12 @@ function readMember(reader: JsonReader, policy: Policy, member: ApprovalMember):
     }
     case ApprovalMember.Server:
       if (!readPrintable(reader, APPROVAL_SERVER_BYTES_MAX, SERVER)) return false;
-      texts.serverBytes = keepText(serverAt);
+      draft.serverBytes = keepText(serverAt);
       return true;
     case ApprovalMember.Page:
       if (!readString(reader, APPROVAL_PAGE_BYTES_MAX, PAGE)) return false;
       if (!isPage(textAt, textBytes)) return expected(reader, Token.String, textAt, textBytes, PAGE);
-      texts.pageBytes = keepText(pageAt);
+      draft.pageBytes = keepText(pageAt);
       return true;
     case ApprovalMember.Service:
       return readService(reader);
@@ -183,7 +176,7 @@ function readMember(reader: JsonReader, policy: Policy, member: ApprovalMember):
       return readKeys(reader);
     case ApprovalMember.LegacyCarrier: {
       const carrier = readWord(reader, "tool_error url_elicitation");
-      legacyCarrier = carrier;
+      draft.legacyCarrier = carrier;
       return carrier >= 0;
     }
     default:
@@ -195,19 +188,19 @@ function readBound(reader: JsonReader, member: ApprovalMember): bool {
   switch (member) {
     case ApprovalMember.HoldSeconds:
       if (!readNumber(reader, 0, HOLD_SECONDS_MAX)) return false;
-      holdSeconds = number;
+      draft.holdMs = number * 1000;
       return true;
     case ApprovalMember.ArgumentsBytes:
       if (!readNumber(reader, APPROVAL_ARGUMENTS_BYTES_MIN, APPROVAL_ARGUMENTS_BYTES_MAX)) return false;
-      argumentsBytes = number;
+      draft.argumentsBytesMax = number;
       return true;
     case ApprovalMember.Waiting:
       if (!readNumber(reader, 1, WAITING_MAX)) return false;
-      waiting = number;
+      draft.waitingMax = number;
       return true;
     default:
       if (!readNumber(reader, 1, WAITING_PER_PRINCIPAL_MAX)) return false;
-      waitingPerPrincipal = number;
+      draft.waitingPerPrincipalMax = number;
       return true;
   }
 }
@@ -248,7 +241,7 @@ function has(member: ApprovalMember): bool {
 }
 
 function setApprover(policy: Policy): void {
-  const approver = createApprover(texts);
+  const approver = createApprover(draft);
   let last: ReceiptKey | null = null;
   for (let i: u32 = 0; i < keyCount; i++) {
     const key = createReceiptKey(kidAt(i), kidBytes(i), spkiAt(i), SPKI_BYTES);
@@ -256,13 +249,6 @@ function setApprover(policy: Policy): void {
     else last.next = key;
     last = key;
   }
-  approver.timeoutMs = timeoutMs;
-  approver.pollMs = pollMs;
-  approver.holdMs = holdSeconds * 1000;
-  approver.argumentsBytesMax = argumentsBytes;
-  approver.waitingMax = waiting;
-  approver.waitingPerPrincipalMax = waitingPerPrincipal;
-  approver.legacyCarrier = legacyCarrier;
   policy.approver = approver;
 }
 
@@ -274,40 +260,40 @@ function readService(reader: JsonReader): bool {
     if (index == Member.End) break;
     if (index == Member.Bad || !readServiceMember(reader, index)) return false;
   }
-  if (texts.clusterBytes == 0) {
+  if (draft.clusterBytes == 0) {
     return told("found no cluster, expected the name of the proxy's cluster for the service");
   }
-  return texts.authorityBytes != 0 || told("found no authority, expected the service's host like approval:8081");
+  return draft.authorityBytes != 0 || told("found no authority, expected the service's host like approval:8081");
 }
 
 function readServiceMember(reader: JsonReader, index: i32): bool {
   switch (index) {
     case 0:
       if (!readPrintable(reader, CLUSTER_BYTES_MAX, CLUSTER)) return false;
-      texts.clusterBytes = keepText(clusterAt);
+      draft.clusterBytes = keepText(clusterAt);
       return true;
     case 1:
       if (!readPrintable(reader, APPROVAL_TEXT_BYTES_MAX, AUTHORITY)) return false;
-      texts.authorityBytes = keepText(authorityAt);
+      draft.authorityBytes = keepText(authorityAt);
       return true;
     case 2:
       if (!readString(reader, APPROVAL_TEXT_BYTES_MAX, PATH)) return false;
       if (!areSegments(textAt, textBytes)) return expected(reader, Token.String, textAt, textBytes, PATH);
-      texts.pathAt = pathAt;
-      texts.pathBytes = keepText(pathAt);
+      draft.pathAt = pathAt;
+      draft.pathBytes = keepText(pathAt);
       return true;
     case 3:
       if (!readNumber(reader, APPROVAL_TIMEOUT_MS_MIN, APPROVAL_TIMEOUT_MS_MAX)) return false;
-      timeoutMs = number;
+      draft.timeoutMs = number;
       return true;
     case 4:
       if (!readNumber(reader, APPROVAL_POLL_MS_MIN, APPROVAL_POLL_MS_MAX)) return false;
-      pollMs = number;
+      draft.pollMs = number;
       return true;
     default:
       if (!readString(reader, VARIABLE_NAME_BYTES_MAX, VARIABLE)) return false;
       if (!isVariable(textAt, textBytes)) return expected(reader, Token.String, textAt, textBytes, VARIABLE);
-      texts.secretEnvBytes = keepText(secretEnvAt);
+      draft.secretEnvBytes = keepText(secretEnvAt);
       return true;
   }
 }

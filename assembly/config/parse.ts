@@ -1,18 +1,9 @@
 // The plugin configuration -> a policy. The contract is schema/policy.schema.json, and test/unit holds the two together.
 // What is not known is refused: a member that is spelled wrongly would otherwise be a rule that nobody applies.
 
+import { allocateReader } from "../json/allocate";
 import { JsonError } from "../json/error";
-import {
-  finish,
-  initReader,
-  JsonLimits,
-  JsonReader,
-  next,
-  openChunk,
-  readerBlockBytes,
-  resetReader,
-  Token,
-} from "../json/reader";
+import { finish, JsonReader, next, openChunk, resetReader, Token } from "../json/reader";
 import {
   BODY_BYTES_DEFAULT,
   BODY_BYTES_MAX,
@@ -129,14 +120,7 @@ function tellError(source: JsonReader): bool {
 function openConfiguration(address: usize, bytes: u32): JsonReader {
   let source = reader;
   if (source === null) {
-    const limits = changetype<JsonLimits>(heap.alloc(offsetof<JsonLimits>()));
-    limits.depth = CONFIG_DEPTH;
-    limits.membersPerObject = CONFIG_MEMBERS;
-    limits.openMembers = CONFIG_MEMBERS;
-    limits.keyBytes = CONFIG_KEY_BYTES;
-    source = changetype<JsonReader>(heap.alloc(offsetof<JsonReader>()));
-    initReader(source, heap.alloc(readerBlockBytes(limits)), limits);
-    heap.free(changetype<usize>(limits));
+    source = allocateReader(CONFIG_DEPTH, CONFIG_MEMBERS, CONFIG_MEMBERS, CONFIG_KEY_BYTES);
     reader = source;
   }
   openChunk(source, address, bytes);

@@ -5,6 +5,7 @@
 // does not stand behind them there; whoever changes bytes in place, or keeps them longer than their owner does, calls `ownBytes` before.
 
 import { Literal, literalByte, literalBytes } from "./bytes";
+import { isPlainInJson, shortEscape } from "./json-escape";
 
 const FIRST_BYTES: u32 = 1024;
 /** A block up to this size is kept for the next use. */
@@ -77,6 +78,24 @@ export function appendByte(buffer: Buffer, byte: u32): void {
   // SAFETY: length < capacity after `reserve`.
   store<u8>(buffer.at + buffer.length, byte);
   buffer.length++;
+}
+
+/** Appends one byte of a JSON string in the spelling of RFC 8785 section 3.2.2.2. */
+export function appendJsonByte(buffer: Buffer, byte: u32): void {
+  if (isPlainInJson(byte)) {
+    appendByte(buffer, byte);
+    return;
+  }
+  appendByte(buffer, 0x5c);
+  const letter = shortEscape(byte);
+  if (letter != 0) {
+    appendByte(buffer, letter);
+    return;
+  }
+  appendLiteral(buffer, "u00");
+  appendByte(buffer, 0x30 + (byte >> 4));
+  const digit = byte & 15;
+  appendByte(buffer, digit < 10 ? 0x30 + digit : 0x57 + digit);
 }
 
 /** Appends `bytes` bytes of 0. */

@@ -2,6 +2,7 @@
 // and `overflowed` says so; nothing is ever written past the block.
 
 import { Literal, literalByte, literalBytes } from "./bytes";
+import { isPlainInJson, shortEscape } from "./json-escape";
 
 @unmanaged
 export class Writer {
@@ -153,7 +154,7 @@ export function writeJsonString(writer: Writer, address: usize, bytes: u32): voi
 
 /** Appends one byte of such a string. */
 export function writeJsonByte(writer: Writer, byte: u32): void {
-  if (byte >= 0x20 && byte != 0x22 && byte != 0x5c) {
+  if (isPlainInJson(byte)) {
     writeByte(writer, byte);
     return;
   }
@@ -164,25 +165,5 @@ export function writeJsonByte(writer: Writer, byte: u32): void {
   } else {
     writeLiteral(writer, "\\u00");
     writeHex(writer, byte, 2);
-  }
-}
-
-function shortEscape(byte: u32): u32 {
-  switch (byte) {
-    case 0x22:
-    case 0x5c:
-      return byte;
-    case 0x08:
-      return 0x62;
-    case 0x09:
-      return 0x74;
-    case 0x0a:
-      return 0x6e;
-    case 0x0c:
-      return 0x66;
-    case 0x0d:
-      return 0x72;
-    default:
-      return 0;
   }
 }

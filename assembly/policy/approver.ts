@@ -50,54 +50,25 @@ export class ReceiptKey {
   spkiBytes: u32;
 }
 
-/** The texts that an approver is made of; the addresses need live only as long as the call. */
-@unmanaged
-export class ApproverTexts {
-  serverAt: usize;
-  serverBytes: u32;
-  pageAt: usize;
-  pageBytes: u32;
-  clusterAt: usize;
-  clusterBytes: u32;
-  authorityAt: usize;
-  authorityBytes: u32;
-  pathAt: usize;
-  pathBytes: u32;
-  secretEnvAt: usize;
-  secretEnvBytes: u32;
-}
-
-/** An approver with copies of its texts; its keys and numbers are not set. Freed with `freeApprover`. */
-export function createApprover(texts: ApproverTexts): Approver {
+/** An approver with the numbers and copies of the texts of `draft`, and no keys yet. Freed with `freeApprover`. */
+export function createApprover(draft: Approver): Approver {
   const bytes =
-    texts.serverBytes +
-    texts.pageBytes +
-    texts.clusterBytes +
-    texts.authorityBytes +
-    texts.pathBytes +
-    texts.secretEnvBytes;
+    draft.serverBytes +
+    draft.pageBytes +
+    draft.clusterBytes +
+    draft.authorityBytes +
+    draft.pathBytes +
+    draft.secretEnvBytes;
   const address = heap.alloc(offsetof<Approver>() + bytes);
   const approver = changetype<Approver>(address);
-  memory.fill(address, 0, offsetof<Approver>());
-  let at = address + offsetof<Approver>();
-  approver.serverAt = at;
-  approver.serverBytes = texts.serverBytes;
-  at = keep(at, texts.serverAt, texts.serverBytes);
-  approver.pageAt = at;
-  approver.pageBytes = texts.pageBytes;
-  at = keep(at, texts.pageAt, texts.pageBytes);
-  approver.clusterAt = at;
-  approver.clusterBytes = texts.clusterBytes;
-  at = keep(at, texts.clusterAt, texts.clusterBytes);
-  approver.authorityAt = at;
-  approver.authorityBytes = texts.authorityBytes;
-  at = keep(at, texts.authorityAt, texts.authorityBytes);
-  approver.pathAt = at;
-  approver.pathBytes = texts.pathBytes;
-  at = keep(at, texts.pathAt, texts.pathBytes);
-  approver.secretEnvAt = at;
-  approver.secretEnvBytes = texts.secretEnvBytes;
-  keep(at, texts.secretEnvAt, texts.secretEnvBytes);
+  memory.copy(address, changetype<usize>(draft), offsetof<Approver>());
+  approver.serverAt = address + offsetof<Approver>();
+  approver.pageAt = keep(approver.serverAt, draft.serverAt, draft.serverBytes);
+  approver.clusterAt = keep(approver.pageAt, draft.pageAt, draft.pageBytes);
+  approver.authorityAt = keep(approver.clusterAt, draft.clusterAt, draft.clusterBytes);
+  approver.pathAt = keep(approver.authorityAt, draft.authorityAt, draft.authorityBytes);
+  approver.secretEnvAt = keep(approver.pathAt, draft.pathAt, draft.pathBytes);
+  keep(approver.secretEnvAt, draft.secretEnvAt, draft.secretEnvBytes);
   return approver;
 }
 

@@ -42,7 +42,7 @@ import { mayEnd } from "./endings";
 import { Exchange, Stage } from "./exchange";
 import { noteApproval, noteApprover } from "./facts";
 import { Guard } from "./guard";
-import { letGo } from "./held";
+import { letGo, ticksIn } from "./held";
 import { Inspection } from "./inspection";
 import { answerPending, canAnswerWithLink } from "./pending";
 import { endReading } from "./reading";
@@ -53,11 +53,6 @@ const body: Buffer = changetype<Buffer>(memory.data(16, 8));
 const path: Buffer = changetype<Buffer>(memory.data(16, 8));
 const nonce: usize = memory.data(NONCE_BYTES, 8);
 const expected: ExpectedReceipt = changetype<ExpectedReceipt>(memory.data(offsetof<ExpectedReceipt>(), 8));
-
-/** Ticks that a time has, rounded up. */
-export function ticksIn(guard: Guard, milliseconds: u32): u32 {
-  return (milliseconds + guard.tickMs - 1) / max<u32>(guard.tickMs, 1);
-}
 
 // --- What is asked ----------------------------------------------------------------------------------------------------
 
@@ -234,6 +229,7 @@ export function onApprovalAnswer(guard: Guard, token: u32, bodyBytes: u32): void
     else if (hold.step == HoldStep.Opening) takeOpened(exchange, hold, approver, status);
     else takeClaimed(exchange, hold, approver, status);
   }
+  emptyBuffer(body);
   actOn(guard.contextId);
 }
 
@@ -268,6 +264,8 @@ function takeOpened(exchange: Exchange, hold: Hold, approver: Approver, status: 
     else fail(exchange, hold);
     return;
   }
+  // It is not opened again, and its question is as long as the call.
+  freeBuffer(hold.question);
   hold.hasId = true;
   memory.copy(hold.idAt, openedId, ID_BYTES);
   noteApproval(exchange, hold.idAt, ID_BYTES);
@@ -432,5 +430,4 @@ export function endHold(exchange: Exchange): void {
   exchange.hold = null;
   exchange.guard.waiting--;
   freeHold(hold);
-  freeBuffer(body);
 }

@@ -33,7 +33,7 @@ export function endEndings(guard: Guard): void {
 /** Whether this tick is one of those, which count for no time; the next one comes when it is due. */
 export function wasHurried(guard: Guard): bool {
   if (!guard.isHurried) return false;
-  guard.isHurried = false;
-  setTick(guard.tickMs);
+  // Should the host refuse, the next tick is as early as this one, and counts as little.
+  guard.isHurried = !setTick(guard.tickMs);
   return true;
 }

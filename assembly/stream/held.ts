@@ -33,9 +33,14 @@ export function startTicking(guard: Guard): bool {
   guard.tickMs = stallMs / TICKS_PER_STALL;
   if (collector !== null) guard.tickMs = min(guard.tickMs, collector.flushMs);
   if (approver !== null) guard.tickMs = min(guard.tickMs, approver.pollMs);
-  guard.ticksPerStall = (stallMs + guard.tickMs - 1) / guard.tickMs;
+  guard.ticksPerStall = ticksIn(guard, stallMs);
   guard.isTicking = setTick(guard.tickMs);
   return guard.isTicking;
+}
+
+/** Ticks that a time has, rounded up. The guard ticks, or has been told to. */
+export function ticksIn(guard: Guard, milliseconds: u32): u32 {
+  return (milliseconds + guard.tickMs - 1) / guard.tickMs;
 }
 
 /** Takes a stream out of those that wait. */

@@ -156,7 +156,9 @@ export function onRequestTrailers(exchange: Exchange): Action {
   const inspection = exchange.inspection;
   if (policy !== null && !cleanTrailers(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
   if (exchange.stage == Stage.Passed) return Action.Continue;
-  if (exchange.stage > Stage.Watching) return Action.HoldHeaders;
+  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting || exchange.stage == Stage.Asking) {
+    return Action.HoldHeaders;
+  }
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldHeaders;

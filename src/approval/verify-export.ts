@@ -54,7 +54,7 @@ interface Known {
   passed?: string;
 }
 
-/** Reads exports, and logs, and checks what they have. Keeps about a kilobyte for each approval. */
+/** Reads exports, and logs, and checks what they have. Its memory grows with the number of approvals. */
 export async function verifyExport(options: ExportOptions): Promise<ExportVerification> {
   let faults = 0;
   const report = (fault: ExportFault): void => {

@@ -67,3 +67,16 @@ test("a tick that comes at once is no time: who has come late is not refused ear
   guard.plugin.tick();
   expect(isOver(late)).toBe(true);
 });
+
+test("a tick stays early while the host refuses another time for it, and is no time either", () => {
+  const guard = startGuard({ tool_allowlist: ["safe"], limits: { stall_ms: 1000 } });
+  const streams = Array.from({ length: 40 }, () => open(guard.plugin));
+  while (!streams.some(isOver)) guard.plugin.tick();
+  const late = open(guard.plugin);
+  guard.vm.failAll("proxy_set_tick_period_milliseconds", 10);
+  for (let tick = 0; tick < 20; tick++) guard.plugin.tick();
+  expect([streams.every(isOver), isOver(late)]).toEqual([true, false]);
+  guard.vm.clearFaults();
+  while (guard.plugin.tickPeriodMs > 0) guard.plugin.tick();
+  expect(late.codeDetails).toBe("mcp_guard.stalled");
+});

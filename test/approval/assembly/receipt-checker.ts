@@ -29,20 +29,14 @@ import {
 } from "../../../assembly/host/landing";
 import { fillRandom } from "../../../assembly/host/random";
 import { setHashKey } from "../../../assembly/memory/siphash";
-import {
-  Approver,
-  ApproverTexts,
-  createApprover,
-  createReceiptKey,
-  ReceiptKey,
-} from "../../../assembly/policy/approver";
+import { Approver, createApprover, createReceiptKey, ReceiptKey } from "../../../assembly/policy/approver";
 import { Reason } from "../../../assembly/policy/reason";
 
 const NO_GRPC_STATUS: u32 = 0xffffffff;
 const OK: u32 = 200;
 const KEY_BYTES: u32 = 16;
 
-const approver: Approver = createApprover(changetype<ApproverTexts>(zeroed(offsetof<ApproverTexts>())));
+const approver: Approver = createApprover(changetype<Approver>(zeroed(offsetof<Approver>())));
 const expected: ExpectedReceipt = changetype<ExpectedReceipt>(zeroed(offsetof<ExpectedReceipt>()));
 /** Of each request: what its path says. */
 const paths = new Map<u32, string>();
