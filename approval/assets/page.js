@@ -79,22 +79,44 @@ async function addPasskey(form) {
   location.assign(form.dataset.then);
 }
 
-/** Loads the page again in the background and shows what has changed. The browser parses it as a document: no markup is made from text. */
+let isRefreshDue = false;
+
+/**
+ * Loads the page again in the background and shows what has changed. The browser parses it as a document: no markup is made from text. A service
+ * that cannot answer now is asked again later, and the page stays: it holds what somebody is reading or writing.
+ */
 function refresh() {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.open("GET", location.href);
     request.responseType = "document";
     request.setRequestHeader("accept", "text/html");
-    request.onloadend = () => {
+    request.onloadend = async () => {
       const fresh = request.status === 200 ? request.response?.getElementById("live") : undefined;
       const old = document.getElementById("live");
       if (fresh && old) show(old, fresh, request.response.title);
+      else if (request.status >= 500 || (request.status === 0 && !(await isSentElsewhere()))) refreshLater();
       else location.reload();
       resolve();
     };
     request.send();
   });
+}
+
+function refreshLater() {
+  if (isRefreshDue) return;
+  isRefreshDue = true;
+  setTimeout(() => {
+    isRefreshDue = false;
+    if (isBusy) refreshLater();
+    else void refresh();
+  }, RETRY_MS);
+}
+
+/** Whether the page is not ours to see any more. It leads to the sign-in provider then, where a script cannot follow: it sees no status. */
+async function isSentElsewhere() {
+  const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => undefined);
+  return answer !== undefined && !answer.ok && answer.status < 500;
 }
 
 function show(old, fresh, title) {

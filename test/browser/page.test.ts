@@ -265,6 +265,18 @@ describe("the list", () => {
     await page.goto(`${stack.publicUrl}/`);
     expect(new URL(page.url()).origin).toBe(stack.provider.issuer);
   });
+
+  test("leads to the sign-in when somebody who has signed out elsewhere still looks at it, and something happens", async () => {
+    const { page } = await newWindow();
+    await signIn(page, `${stack.publicUrl}/`, "bob");
+    await page.getByRole("heading", { name: "Calls" }).waitFor();
+    const other = await page.context().newPage();
+    await other.goto(`${stack.publicUrl}/`);
+    await other.getByRole("button", { name: "Sign out" }).click();
+    await other.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await stack.guard.open({ principal: "bob", tool: "execute_query" });
+    await page.waitForURL((address) => address.origin === stack.provider.issuer);
+  });
 });
 
 describe("time", () => {

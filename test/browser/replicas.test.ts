@@ -84,6 +84,33 @@ describe("a replica dies", () => {
 });
 
 describe("the database is gone for a while", () => {
+  test("a page that asks what has changed meanwhile stays as it is, and asks again", async () => {
+    const { page, waiting } = await aliceAtHerCall();
+    let openStream = () => {};
+    const withoutDatabase = new Promise<void>((resolve) => {
+      openStream = resolve;
+    });
+    await page.route("**/events", async (route) => {
+      await withoutDatabase;
+      await route.fulfill({ contentType: "text/event-stream", body: "retry: 600000\n\n" });
+    });
+    await page.reload();
+    await page.getByLabel("Reason").fill("I was writing this");
+    await postgres.kill();
+    try {
+      const refused = page.waitForResponse((response) => response.url() === page.url() && response.status() === 503);
+      openStream();
+      await refused;
+    } finally {
+      await postgres.start();
+    }
+    const answered = page.waitForResponse((response) => response.url() === page.url() && response.ok());
+    await answered;
+    expect(await page.getByLabel("Reason").inputValue()).toBe("I was writing this");
+    await deny(page, "not today");
+    expect(await stack.guard.stateOf(waiting.id)).toBe("denied");
+  });
+
   test("nothing is approved, the page says so, and afterwards the same page approves", async () => {
     const { page, waiting } = await aliceAtHerCall();
     await postgres.kill();
