@@ -61,7 +61,7 @@ build/approval/built: $(SERVICE_SOURCES) $(PACKAGES)
 # --- running ----------------------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: build ## start Envoy with the guard; PORT, ADMIN_PORT, UPSTREAM=http://host:port/path, ALLOW=a,b, POLICY=file, ENVOY, ENVOY_VERSION; APPROVAL=1: flagged calls wait for a person
+run: build ## start Envoy with the guard; PORT, ADMIN_PORT, UPSTREAM=http://host:port/path, ALLOW=a,b, POLICY=file, ENVOY, ENVOY_VERSION; APPROVAL=1: flagged calls wait for a person; OBO=1: the server gets a token of its own for each caller
 	@$(MCP_GUARD) run
 
 .PHONY: try
@@ -111,7 +111,7 @@ second-opinion: $(PACKAGES) ## checkov over the manifests and the Terraform modu
 	TEST_LANE=second-opinion $(BIN)/vitest run test/second-opinion
 
 .PHONY: fuzz
-fuzz: build ## mutated requests, responses, configurations and approvals, no trap allowed
+fuzz: build ## mutated requests, responses, configurations, approvals and tokens, no trap allowed
 	$(call lane,fuzz,test/fuzz)
 
 .PHONY: differential
@@ -123,7 +123,7 @@ soak: build ## ten minutes of mixed exchanges, memory flat, nothing left open; S
 	TEST_LANE=soak $(BIN)/vitest run test/soak
 
 .PHONY: bench
-bench: bench-json bench-envoy bench-approval ## all three benchmarks; each can be run alone
+bench: bench-json bench-envoy bench-approval bench-identity ## all benchmarks; each can be run alone
 
 .PHONY: bench-json
 bench-json: build/bench-reader.wasm build/bench-json-as.wasm build/bench-json-as-strict.wasm build/bench/built ## time per byte of the JSON reader and its peers; writes bench/results/json.md
@@ -140,6 +140,10 @@ bench-check: build build/bench-floor.wasm build/bench-floor-responses.wasm build
 .PHONY: bench-approval
 bench-approval: build build/bench-envoy/built ## what approvals cost: calls that need none, click to server, a thousand that wait (half an hour); BENCH_ROUNDS, BENCH_CLICKS, BENCH_CROWDS, BENCH_SCENARIOS; writes bench/results/approval.md
 	node --no-liftoff --no-wasm-tier-up build/bench-envoy/bench/envoy/approval.js
+
+.PHONY: bench-identity
+bench-identity: build build/bench-envoy/built ## what rules, the token cache and rate limits cost (six minutes); BENCH_ROUNDS; writes bench/results/identity.md
+	node --no-liftoff --no-wasm-tier-up build/bench-envoy/bench/envoy/identity.js
 
 .PHONY: bench-refusals
 bench-refusals: build build/bench-envoy/built ## what refusals do to the connections behind Envoy; needs Go; writes bench/results/refusals.md

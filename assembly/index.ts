@@ -23,6 +23,7 @@ import {
   timedResponseHeaders,
   timedResponseTrailers,
 } from "./stream/timed";
+import { isTokenAnswer, onTokenAnswer } from "./stream/token-turns";
 import { watch } from "./stream/watchdog";
 
 /** Says which ABI this is; the host looks for the name and never calls it. */
@@ -93,6 +94,7 @@ export function proxy_on_http_call_response(
   if (guard === null) return;
   beginEndings();
   if (isCollectorAnswer(guard, token)) onCollectorAnswer(guard, token, bodyBytes);
+  else if (isTokenAnswer(guard, token)) onTokenAnswer(guard, token, bodyBytes);
   else onApprovalAnswer(guard, token, bodyBytes);
   endEndings(guard);
 }

@@ -104,6 +104,38 @@ export const TOKEN_SOURCES_MAX: u32 = 16;
 /** Entries of `identity.header.trusted_gateways`. Over it: refused. */
 export const GATEWAYS_MAX: u32 = 256;
 
+// --- Rate limits (configuration member `rate_limit`) ---
+
+/** `requests` and `burst`, and `seconds`; with these a bucket's numbers stay below 2^62. Over it: refused. */
+export const RATE_REQUESTS_MAX: u32 = 1_000_000;
+export const RATE_SECONDS_MAX: u32 = 3_600;
+
+/** Principals of a guard and worker whose bucket is not full, a power of two: 328 KB. Over it: a bucket gives way (rate/principals.ts). */
+export const RATE_PRINCIPALS_MAX: u32 = 4_096;
+
+// --- What identities may (configuration member `rules`) ---
+
+/** Entries of `rules`: each is a bit of what an exchange keeps. Over it: refused. */
+export const RULES_MAX: u32 = 1024;
+
+/** Entries of one list of principals, groups or workloads. Over it: refused. */
+export const SELECTOR_ENTRIES_MAX: u32 = 1024;
+
+/** Bytes of an issuer and of a value in a selector: as many as a SPIFFE id, which is both for a gateway and its peers. Over it: refused. */
+export const SELECTOR_TEXT_MAX: u32 = 512;
+
+/** Different claims, with their issuers, that the groups of all rules name: each costs two questions to the proxy per token. Over it: refused. */
+export const ASKED_CLAIMS_MAX: u32 = 16;
+
+/** Segments of a workload behind its trust domain; Istio's have four. Over it: refused. Further ones of a peer's id are not looked at. */
+export const WORKLOAD_SEGMENTS_MAX: u32 = 16;
+
+/** Elements of a claim that is a list. Directories name some hundreds of groups at most. A longer one matches no rule. */
+export const CLAIM_ELEMENTS_MAX: u32 = 1024;
+
+/** Rules that a record names, the first ones of an exchange. Others are left out, and the record is marked as cut. */
+export const RECORDED_RULES_MAX: u32 = 64;
+
 // --- The audit record ---
 
 /** Bytes of one record (configuration member `audit.record_bytes`). Log agents of containers split a line at 16 KiB. */
@@ -233,6 +265,51 @@ export const CLOCK_SKEW_SECONDS: u64 = 30;
 /** Seconds that a receipt may be good for; the service gives 60. Over it: approval_mismatch. */
 export const RECEIPT_SECONDS_MAX: u64 = 300;
 
+// --- Tokens (configuration member `token_exchange`) ---
+
+/** Bytes of one token, the caller's or one that was given for it; proxies take headers of some 60 KB in all. Over it: token_invalid, token_exchange_unavailable. */
+export const TOKEN_BYTES_MAX: u32 = 8192;
+
+/** Bytes of each text of the member: hosts, paths, the client's id, audiences, the resource, scopes. Over it: refused. */
+export const TOKEN_TEXT_BYTES_MAX: u32 = 512;
+export const CLIENT_KID_BYTES_MAX: u32 = 128;
+
+/** Bytes of the client's secret; and of its private key, as text: RSA with 4,096 bits has 3,300. A longer one is as good as none. */
+export const CLIENT_SECRET_BYTES_MAX: u32 = 512;
+export const CLIENT_KEY_BYTES_MAX: u32 = 8192;
+
+/** Milliseconds that the token endpoint has to answer. At it: token_exchange_unavailable. */
+export const TOKEN_TIMEOUT_MS_DEFAULT: u32 = 2_000;
+export const TOKEN_TIMEOUT_MS_MIN: u32 = 100;
+export const TOKEN_TIMEOUT_MS_MAX: u32 = 30_000;
+
+/** Tokens that are kept, of each guard and worker: of some kilobytes each, so these are some megabytes. The least recently used one makes room. */
+export const CACHE_ENTRIES_DEFAULT: u32 = 1024;
+export const CACHE_ENTRIES_MIN: u32 = 16;
+export const CACHE_ENTRIES_MAX: u32 = 16384;
+
+/** Seconds that a token is kept at most: so long one still works that the issuer has revoked. */
+export const CACHE_SECONDS_DEFAULT: u32 = 60;
+export const CACHE_SECONDS_MAX: u32 = 3600;
+
+/** Seconds before its end at which a token is not used any more: the request takes time, and clocks differ. */
+export const TOKEN_MARGIN_SECONDS: u64 = 10;
+
+/** Seconds that a token which the issuer refuses is not sent again. */
+export const REFUSED_SECONDS: u64 = 5;
+
+/** Questions to the token endpoint under way at once, of each guard and worker; Envoy's clusters take 1,024. Over it: token_exchange_unavailable. */
+export const FLIGHTS_MAX: u32 = 256;
+
+/** Bytes of an answer of the token endpoint: two tokens of the largest size, and what stands around them. A larger one is none. */
+export const TOKEN_ANSWER_BYTES_MAX: u32 = 32 << 10;
+
+/** Digits of `expires_in`: three hundred years. More are none. */
+export const EXPIRES_DIGITS_MAX: u32 = 10;
+
+/** Seconds that the filter's own assertion is good for (RFC 7523 section 3): it is used at once. */
+export const ASSERTION_SECONDS: u64 = 60;
+
 // --- Metrics (configuration member `metrics`) ---
 
 /** Listed tools that have counters of their own; the most also of a VM, whatever policies come. Each takes a kilobyte of the proxy for ever. */
@@ -287,6 +364,9 @@ export const ARGUMENT_RULES_MAX: u32 = 64;
 
 /** Entries of `audit.redact` and of `audit.redact_response`, to which one of our own comes. Over it: refused. */
 export const REDACTED_POINTERS_MAX: u32 = 63;
+
+/** Bytes of a root. Over it: refused. */
+export const ROOT_BYTES_MAX: u32 = 1024;
 
 /** Entries of `resource_roots`, and of the roots of one argument rule: each is compared with each URI. Over it: refused. */
 export const ROOTS_MAX: u32 = 256;

@@ -104,12 +104,28 @@ describe("imports of the filter", () => {
   // From the folder to those that it may import; limits.ts and memory/ are open to all.
   const ALLOWED: Record<string, readonly string[]> = {
     "": ["host", "stream"],
-    stream: ["host", "json", "sse", "mcp", "policy", "uri", "rewrite", "config", "audit", "approval", "identity"],
+    stream: [
+      "host",
+      "json",
+      "sse",
+      "mcp",
+      "policy",
+      "uri",
+      "rewrite",
+      "config",
+      "audit",
+      "approval",
+      "identity",
+      "token",
+      "rate",
+    ],
     rewrite: ["json", "mcp", "policy"],
     config: ["json", "mcp", "policy", "uri"],
     audit: ["host", "json", "policy"],
     approval: ["host", "json", "policy"],
     identity: ["host", "policy"],
+    token: ["host", "json", "policy"],
+    rate: ["policy"],
     policy: ["json", "mcp", "uri"],
     mcp: ["json"],
     json: [],
@@ -157,7 +173,7 @@ describe("imports of the filter", () => {
 
 describe("the filter's dialect", () => {
   const HOT = FILTER.filter((file) =>
-    /^assembly\/(approval|audit|identity|json|mcp|policy|rewrite|sse|stream|uri)\//.test(file),
+    /^assembly\/(approval|audit|identity|json|mcp|policy|rate|rewrite|sse|stream|token|uri)\//.test(file),
   );
 
   it("allocates nothing that the garbage collector sees on the request path", () => {
@@ -181,10 +197,16 @@ describe("the filter's dialect", () => {
       "mcp/mirror.ts",
       "policy/argument-rule.ts",
       "policy/collector.ts",
+      "policy/grant.ts",
       "policy/hints.ts",
       "policy/identity.ts",
       "policy/name-set.ts",
       "policy/policy.ts",
+      "policy/rate-limit.ts",
+      "policy/rules.ts",
+      "policy/token-service.ts",
+      "rate/principals.ts",
+      "rate/rates.ts",
       "rewrite/rewriter.ts",
       "stream/exchange.ts",
       "stream/facts.ts",
@@ -192,6 +214,9 @@ describe("the filter's dialect", () => {
       "stream/guard.ts",
       "stream/inspection.ts",
       "stream/rewriting.ts",
+      "token/cache.ts",
+      "token/flight.ts",
+      "token/turn.ts",
     ];
     expect(allocations.filter((line) => !places.some((place) => line.startsWith(`assembly/${place}:`)))).toEqual([]);
   });

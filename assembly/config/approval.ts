@@ -34,6 +34,7 @@ import { decodeSpki, SPKI_BYTES } from "./p256-key";
 import { areSegments, isPage } from "./page";
 import { enterWord, expected, placeAtHand, told } from "./problem";
 import {
+  isVariable,
   Member,
   nextElement,
   nextMember,
@@ -367,14 +368,4 @@ function spkiAt(index: u32): usize {
 function keepText(to: usize): u32 {
   memory.copy(to, textAt, textBytes);
   return textBytes;
-}
-
-/** A letter or _, then letters, digits and _ (POSIX.1-2024 Base Definitions section 8.1). */
-function isVariable(address: usize, bytes: u32): bool {
-  for (let i: u32 = 0; i < bytes; i++) {
-    const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes.
-    if ((byte | 0x20) - 0x61 < 26 || byte == 0x5f) continue;
-    if (i == 0 || byte - 0x30 >= 10) return false;
-  }
-  return true;
 }

@@ -21,8 +21,8 @@ import { Literal } from "../memory/bytes";
 import { ArgumentRule } from "../policy/argument-rule";
 import { createCollector } from "../policy/collector";
 import { AuditBody, AuditRequired, Policy } from "../policy/policy";
+import { pointerTo, readPointers } from "./argument-rules";
 import { expected, placeAtHand, told } from "./problem";
-import { pointerTo, readPointers } from "./rules";
 import {
   Member,
   nextMember,

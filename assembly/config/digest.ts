@@ -21,6 +21,7 @@ import {
   AuditBody,
   AuditLine,
   AuditRequired,
+  Authorization,
   Direction,
   HiddenText,
   HttpMethod,
@@ -31,6 +32,9 @@ import {
   RequestBody,
   RequestHeaders,
 } from "../policy/policy";
+import { Rate, RateLimit } from "../policy/rate-limit";
+import { claimOf, Rules } from "../policy/rules";
+import { ClientAuth, SigningAlgorithm, TokenService, TokenType } from "../policy/token-service";
 import { Traversal } from "../uri/rules";
 import { writeSpki } from "./p256-key";
 
@@ -54,12 +58,16 @@ export function policyDigest(policy: Policy): u64 {
   room += pointersRoom(policy.redactedArguments) + pointersRoom(policy.redactedResponse);
   const identity = policy.identity;
   if (identity !== null) room += identityRoom(identity);
+  const rules = policy.rules;
+  if (rules !== null) room += rulesRoom(rules);
   const collector = policy.collector;
   if (collector !== null) {
     room += 256 + (collector.clusterBytes + collector.authorityBytes + collector.pathBytes) * 6;
   }
   const approver = policy.approver;
   if (approver !== null) room += approverRoom(approver);
+  const service = policy.tokenService;
+  if (service !== null) room += tokenServiceRoom(service);
   const writer = allocateWriter(room);
   writePolicy(writer, policy);
   // SAFETY: the digest has 32 bytes.
@@ -93,6 +101,36 @@ function identityRoom(identity: Identity): u32 {
   return room;
 }
 
+/** There can be many lists, so that their texts are counted and not their memory. */
+function rulesRoom(rules: Rules): u32 {
+  let longest: u32 = 0;
+  let asked = rules.claims;
+  while (asked !== null) {
+    longest = max(longest, asked.issuerBytes + asked.claimBytes);
+    asked = asked.next;
+  }
+  let room: u32 = 64;
+  let rule = rules.first;
+  while (rule !== null) {
+    // Member names, and the issuer and the claim that stand beside each value of a group.
+    room += 256 + textsRoom(rule.principals, 0) + textsRoom(rule.groups, longest) + textsRoom(rule.workloads, 0);
+    room +=
+      textsRoom(rule.tools, 0) + textsRoom(rule.prompts, 0) + textsRoom(rule.roots, 0) + textsRoom(rule.exempt, 0);
+    rule = rule.next;
+  }
+  return room;
+}
+
+/** Room for the texts of a list, each with `beside` further bytes. */
+function textsRoom(names: NameSet | null, beside: u32): u32 {
+  if (names === null) return 0;
+  let room: u32 = 0;
+  for (let name = firstName(names); name != 0; name = nextName(names, name)) {
+    room += (nameBytes(name) + beside) * 6 + 40;
+  }
+  return room;
+}
+
 /** Two keys take some 600 bytes beside the names. */
 function approverRoom(approver: Approver): u32 {
   let bytes = approver.serverBytes + approver.pageBytes + approver.clusterBytes + approver.authorityBytes;
@@ -105,6 +143,13 @@ function approverRoom(approver: Approver): u32 {
   return 1024 + bytes * 6;
 }
 
+function tokenServiceRoom(service: TokenService): u32 {
+  let bytes = service.clusterBytes + service.authorityBytes + service.pathBytes + service.clientBytes;
+  bytes += service.variableBytes + service.kidBytes + service.assertionAudienceBytes + service.audienceBytes;
+  bytes += service.resourceBytes + service.scopeBytes + service.actorVariableBytes;
+  return 1024 + bytes * 6;
+}
+
 /** Members in the order of their names, as RFC 8785 section 3.2.3 has it. */
 function writePolicy(writer: Writer, policy: Policy): void {
   writeByte(writer, 0x7b);
@@ -112,14 +157,19 @@ function writePolicy(writer: Writer, policy: Policy): void {
   if (policy.allowedHosts !== null) writeList(writer, "allowed_hosts", policy.allowedHosts);
   writeList(writer, "allowed_origins", policy.allowedOrigins);
   writeApproval(writer, policy);
-  writeRules(writer, policy);
+  writeArgumentRules(writer, policy);
   writeAudit(writer, policy);
+  // What becomes of a caller's token when nobody says so is no part of the policy's text.
+  const authorization = policy.authorization;
+  if (authorization != Authorization.Pass) {
+    writeWord(writer, "authorization", authorization == Authorization.Strip ? "strip" : "exchange");
+  }
   writeWord(writer, "direction", policy.direction == Direction.Both ? "both" : "inbound");
   writeWord(writer, "elicitation", policy.elicitationAllowed ? "allow" : "deny");
   const hidden = policy.hiddenText;
   writeWord(writer, "hidden_text", hidden == HiddenText.Strip ? "strip" : hidden == HiddenText.Drop ? "drop" : "allow");
   const identity = policy.identity;
-  if (identity !== null) writeIdentity(writer, identity);
+  if (identity !== null && !identity.isImplied) writeIdentity(writer, identity);
   writeLiteral(writer, '"limits":{');
   writeCount(writer, "body_bytes", policy.bodyBytesMax);
   writeCount(writer, "depth", policy.json.depth);
@@ -139,6 +189,8 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeLiteral(writer, "},");
   writeWord(writer, "mode", policy.mode == Mode.Monitor ? "monitor" : "enforce");
   writeList(writer, "prompt_allowlist", policy.prompts);
+  const limit = policy.rateLimit;
+  if (limit !== null) writeRateLimit(writer, limit);
   const form = policy.refusal;
   writeWord(
     writer,
@@ -151,8 +203,12 @@ function writePolicy(writer: Writer, policy: Policy): void {
   writeList(writer, "resource_roots", policy.resourceRoots);
   writeResponseUris(writer, policy);
   writeWord(writer, "roots", policy.rootsAllowed ? "allow" : "deny");
+  const rules = policy.rules;
+  if (rules !== null) writeIdentityRules(writer, rules);
   writeWord(writer, "sampling", policy.samplingAllowed ? "allow" : "deny");
   writeWord(writer, "tasks", policy.tasksAllowed ? "allow" : "deny");
+  const service = policy.tokenService;
+  if (service !== null) writeTokenService(writer, service);
   writeList(writer, "tool_allowlist", policy.tools);
   writeLiteral(writer, '"unguarded":[');
   let entry = policy.unguarded;
@@ -226,6 +282,79 @@ function writeApprover(writer: Writer, approver: Approver): void {
   writeCount(writer, "timeout_ms", approver.timeoutMs);
   writer.length--; // The comma behind the last member.
   writeLiteral(writer, "},");
+}
+
+/** Each of its members is absent when the configuration has none. */
+function writeRateLimit(writer: Writer, limit: RateLimit): void {
+  writeLiteral(writer, '"rate_limit":{');
+  const perPrincipal = limit.perPrincipal;
+  if (perPrincipal !== null) writeRate(writer, "per_principal", perPrincipal);
+  const perTool = limit.perTool;
+  if (perTool !== null) writeRate(writer, "per_tool", perTool);
+  writer.length--; // The comma behind the last member; there is at least one.
+  writeLiteral(writer, "},");
+}
+
+function writeRate(writer: Writer, name: Literal, rate: Rate): void {
+  writeName(writer, name);
+  writeByte(writer, 0x7b);
+  writeCount(writer, "burst", rate.burst);
+  writeCount(writer, "requests", rate.requests);
+  writeCount(writer, "seconds", rate.seconds);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+}
+
+/** Optional members are there when the configuration has them. */
+function writeTokenService(writer: Writer, service: TokenService): void {
+  writeLiteral(writer, '"token_exchange":{');
+  if (service.actorVariableBytes != 0) {
+    writeLiteral(writer, '"actor":{');
+    writeText(writer, "token_env", service.actorVariableAt, service.actorVariableBytes);
+    writeTokenType(writer, "token_type", service.actorType);
+    writer.length--; // The comma behind the last member.
+    writeLiteral(writer, "},");
+  }
+  if (service.audienceBytes != 0) writeText(writer, "audience", service.audienceAt, service.audienceBytes);
+  writeCount(writer, "cache_entries", service.cacheEntries);
+  writeClient(writer, service);
+  writeCount(writer, "max_cache_seconds", service.cacheSecondsMax);
+  writeTokenType(writer, "requested_token_type", service.requestedType);
+  if (service.resourceBytes != 0) writeText(writer, "resource", service.resourceAt, service.resourceBytes);
+  if (service.scopeBytes != 0) writeText(writer, "scope", service.scopeAt, service.scopeBytes);
+  writeLiteral(writer, '"service":{');
+  writeText(writer, "authority", service.authorityAt, service.authorityBytes);
+  writeText(writer, "cluster", service.clusterAt, service.clusterBytes);
+  writeText(writer, "path", service.pathAt, service.pathBytes);
+  writeCount(writer, "timeout_ms", service.timeoutMs);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+  writeTokenType(writer, "subject_token_type", service.subjectType);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+}
+
+function writeClient(writer: Writer, service: TokenService): void {
+  const isKey = service.auth == ClientAuth.Key;
+  writeLiteral(writer, '"client":{');
+  if (isKey) {
+    writeWord(writer, "alg", service.algorithm == SigningAlgorithm.Es256 ? "ES256" : "RS256");
+    writeText(writer, "audience", service.assertionAudienceAt, service.assertionAudienceBytes);
+  }
+  writeWord(writer, "auth", isKey ? "private_key_jwt" : "client_secret_basic");
+  writeText(writer, "id", service.clientAt, service.clientBytes);
+  if (isKey) writeText(writer, "key_env", service.variableAt, service.variableBytes);
+  if (service.kidBytes != 0) writeText(writer, "kid", service.kidAt, service.kidBytes);
+  if (!isKey) writeText(writer, "secret_env", service.variableAt, service.variableBytes);
+  writer.length--; // The comma behind the last member.
+  writeLiteral(writer, "},");
+}
+
+function writeTokenType(writer: Writer, name: Literal, kind: TokenType): void {
+  writeName(writer, name);
+  writeLiteral(writer, '"urn:ietf:params:oauth:token-type:');
+  writeLiteral(writer, kind == TokenType.AccessToken ? "access_token" : kind == TokenType.Jwt ? "jwt" : "id_token");
+  writeLiteral(writer, '",');
 }
 
 function writeAudit(writer: Writer, policy: Policy): void {
@@ -324,6 +453,8 @@ function writeIdentity(writer: Writer, identity: Identity): void {
   }
   writeLiteral(writer, '"require_human":');
   writeLiteral(writer, identity.needsHuman ? "true" : "false");
+  // A policy without it has the digest that it had before there was such a member.
+  if (identity.needsPrincipal) writeLiteral(writer, ',"require_principal":true');
   writeLiteral(writer, "},");
 }
 
@@ -337,7 +468,62 @@ function writeResponseUris(writer: Writer, policy: Policy): void {
   writeLiteral(writer, "},");
 }
 
-function writeRules(writer: Writer, policy: Policy): void {
+/** Absent when there are none. Entries of lists stay in their order, like those of every other list. */
+function writeIdentityRules(writer: Writer, rules: Rules): void {
+  writeLiteral(writer, '"rules":[');
+  let rule = rules.first;
+  while (rule !== null) {
+    writeByte(writer, 0x7b);
+    if (rule.exempt !== null || rule.approvalOff) {
+      writeLiteral(writer, '"approval":{');
+      if (rule.exempt !== null) writeList(writer, "exempt", rule.exempt);
+      else writeWord(writer, "mode", "off");
+      writer.length--; // The comma behind the one member.
+      writeLiteral(writer, "},");
+    }
+    writeSelector(writer, "groups", rules, rule.groups, true);
+    writeSelector(writer, "principals", rules, rule.principals, false);
+    if (rule.prompts !== null) writeList(writer, "prompt_allowlist", rule.prompts);
+    if (rule.roots !== null) writeList(writer, "resource_roots", rule.roots);
+    if (rule.tools !== null) writeList(writer, "tool_allowlist", rule.tools);
+    if (rule.workloads !== null) writeList(writer, "workloads", rule.workloads);
+    writer.length--; // The comma behind the last member; there are at least two.
+    writeLiteral(writer, "},");
+    rule = rule.next;
+  }
+  writer.length--; // The comma behind the last entry; there is at least one.
+  writeLiteral(writer, "],");
+}
+
+/** Principals or groups, from the texts of their facts (policy/rules.ts). */
+function writeSelector(writer: Writer, name: Literal, rules: Rules, facts: NameSet | null, areGroups: bool): void {
+  if (facts === null) return;
+  writeName(writer, name);
+  writeByte(writer, 0x5b);
+  for (let fact = firstName(facts); fact != 0; fact = nextName(facts, fact)) {
+    const first = load<u32>(fact); // SAFETY: four bytes stand in front of the texts of every such fact.
+    const value = fact + 4;
+    const bytes = nameBytes(fact) - 4;
+    writeByte(writer, 0x7b);
+    if (areGroups) {
+      const asked = claimOf(rules, first);
+      if (asked !== null) {
+        writeText(writer, "claim", asked.claimAt, asked.claimBytes);
+        writeText(writer, "issuer", asked.issuerAt, asked.issuerBytes);
+      }
+      writeText(writer, "value", value, bytes);
+    } else {
+      writeText(writer, "issuer", value, first);
+      writeText(writer, "value", value + first, bytes - first);
+    }
+    writer.length--; // The comma behind the last member.
+    writeLiteral(writer, "},");
+  }
+  writer.length--; // The comma behind the last entry; there is at least one.
+  writeLiteral(writer, "],");
+}
+
+function writeArgumentRules(writer: Writer, policy: Policy): void {
   writeLiteral(writer, '"argument_rules":[');
   let rule = policy.argumentRules;
   while (rule !== null) {

@@ -10,10 +10,11 @@ import {
   SPIFFE_ID_BYTES_MAX,
   TOKEN_SOURCES_MAX,
 } from "../limits";
-import { equalBytes, Literal, startsWithLiteral } from "../memory/bytes";
+import { equalBytes, Literal } from "../memory/bytes";
 import { allocateIdentity, createTokenSource, Identity, TokenSource } from "../policy/identity";
 import { firstName, NameSet, nameBytes, nextName } from "../policy/name-set";
 import { Policy } from "../policy/policy";
+import { isSpiffeId } from "../policy/workload";
 import { enterElement, expected, leavePath, placeAtHand, told } from "./problem";
 import {
   Member,
@@ -27,7 +28,7 @@ import {
   textBytes,
 } from "./values";
 
-const KNOWN = "jwt header require_human";
+const KNOWN = "jwt header require_human require_principal";
 const KNOWN_TOKEN = "provider issuer claim";
 const KNOWN_HEADER = "name trusted_gateways";
 
@@ -38,10 +39,13 @@ const claimAt: usize = memory.data(CLAIM_BYTES_MAX, 4);
 let providerBytes: u32 = 0;
 let issuerBytes: u32 = 0;
 let claimBytes: u32 = 0;
+/** What `readTruth` found. */
+let truth: bool = false;
 
 /** Reads the object into `policy`, which owns it from then on. False when the problem has been told. */
 export function readIdentity(reader: JsonReader, policy: Policy): bool {
-  if (!readStart(reader, Token.ObjectStart, "an object with jwt, header and require_human")) return false;
+  if (!readStart(reader, Token.ObjectStart, "an object with jwt, header, require_human and require_principal"))
+    return false;
   const identity = allocateIdentity();
   policy.identity = identity;
   const place = placeAtHand();
@@ -50,12 +54,10 @@ export function readIdentity(reader: JsonReader, policy: Policy): bool {
     if (index == Member.End) break;
     if (index == Member.Bad) return false;
     const isGood =
-      index == 0
-        ? readTokens(reader, identity)
-        : index == 1
-          ? readHeader(reader, identity)
-          : readNeedsHuman(reader, identity);
+      index == 0 ? readTokens(reader, identity) : index == 1 ? readHeader(reader, identity) : readTruth(reader);
     if (!isGood) return false;
+    if (index == 2) identity.needsHuman = truth;
+    else if (index == 3) identity.needsPrincipal = truth;
   }
   if (identity.needsHuman && identity.tokens === null && identity.gateways === null) {
     return told("found require_human without jwt and header, expected one of them: nobody else names a human");
@@ -63,12 +65,12 @@ export function readIdentity(reader: JsonReader, policy: Policy): bool {
   return true;
 }
 
-function readNeedsHuman(reader: JsonReader, identity: Identity): bool {
+function readTruth(reader: JsonReader): bool {
   const token = readValue(reader);
   if (token != Token.True && token != Token.False) {
     return expected(reader, token, textAt, textBytes, "true or false");
   }
-  identity.needsHuman = token == Token.True;
+  truth = token == Token.True;
   return true;
 }
 
@@ -142,7 +144,7 @@ function isNamed(identity: Identity): bool {
 }
 
 /** A string of 1 to `most` bytes without controls: one with NUL would be two segments of a property's path. */
-function readPlain(reader: JsonReader, most: u32, what: Literal): bool {
+export function readPlain(reader: JsonReader, most: u32, what: Literal): bool {
   if (!readString(reader, most, what)) return false;
   for (let i: u32 = 0; i < textBytes; i++) {
     const byte = u32(load<u8>(textAt + i)); // SAFETY: i < textBytes.
@@ -203,37 +205,4 @@ function areSpiffeIds(ids: NameSet): bool {
     index++;
   }
   return true;
-}
-
-/** A trust domain in lower case and at least one path segment, none of them empty or of dots (SPIFFE ID, sections 2.1 and 2.2). */
-function isSpiffeId(address: usize, bytes: u32): bool {
-  if (!startsWithLiteral(address, bytes, "spiffe://")) return false;
-  let segment: u32 = 9;
-  let segments: u32 = 0;
-  for (let i: u32 = segment; i <= bytes; i++) {
-    const byte = i == bytes ? 0x2f : u32(load<u8>(address + i)); // SAFETY: i < bytes.
-    if (byte != 0x2f) {
-      if (!isIdByte(byte, segments == 0)) return false;
-      continue;
-    }
-    if (isDots(address + segment, i - segment)) return false;
-    segments++;
-    segment = i + 1;
-  }
-  return segments > 1;
-}
-
-/** Nothing, `.` or `..`. */
-function isDots(address: usize, bytes: u32): bool {
-  if (bytes > 2) return false;
-  for (let i: u32 = 0; i < bytes; i++) {
-    if (u32(load<u8>(address + i)) != 0x2e) return false; // SAFETY: i < bytes.
-  }
-  return true;
-}
-
-function isIdByte(byte: u32, isLower: bool): bool {
-  if (byte - 0x61 < 26 || byte - 0x30 < 10) return true;
-  if (byte - 0x41 < 26) return !isLower;
-  return byte == 0x2d || byte == 0x2e || byte == 0x5f;
 }

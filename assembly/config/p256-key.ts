@@ -1,7 +1,7 @@
 // A public key of P-256 as configurations have it, in one form: base64 of the DER of a SubjectPublicKeyInfo whose point is not compressed
 // (RFC 5480 section 2). Of that all bytes but the two coordinates are the same for every key, so one comparison says that it is nothing else.
 
-import { base64Value } from "../memory/base64";
+import { base64Character, base64Value } from "../memory/base64";
 import { equalBytes } from "../memory/bytes";
 import { Writer, writeByte } from "../memory/writer";
 
@@ -57,12 +57,4 @@ export function writeSpki(writer: Writer, spki: usize): void {
     writeByte(writer, isLast ? 0x3d : base64Character(((b & 15) << 2) | (c >> 6)));
     writeByte(writer, isLast ? 0x3d : base64Character(c & 63));
   }
-}
-
-/** The character that stands for six bits (RFC 4648 section 4). */
-function base64Character(value: u32): u32 {
-  if (value < 26) return value + 0x41;
-  if (value < 52) return value - 26 + 0x61;
-  if (value < 62) return value - 52 + 0x30;
-  return value == 62 ? 0x2b : 0x2f;
 }

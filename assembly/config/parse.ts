@@ -31,6 +31,7 @@ import {
   OPEN_MEMBERS_DEFAULT,
   OPEN_MEMBERS_MAX,
   RECORD_BYTES_DEFAULT,
+  ROOT_BYTES_MAX,
   ROOTS_MAX,
   STALL_MS_DEFAULT,
   STALL_MS_MAX,
@@ -42,37 +43,33 @@ import { allocateNameSet, firstName, NameSet, nameBytes, nextName } from "../pol
 import { allocatePolicy, freePolicy, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { infoOf, reasonOfJson } from "../policy/reason";
 import { readApproval } from "./approval";
+import { readArgumentRules } from "./argument-rules";
 import { readAudit } from "./audit";
 import { readIdentity } from "./identity";
 import {
   clearProblem,
   enterElement,
   enterMember,
-  enterWord,
   leavePath,
   notJson,
   placeAtHand,
   told,
   unknownMember,
 } from "./problem";
+import { readRateLimit } from "./rate-limit";
 import { readResponseUris } from "./response-uris";
 import { checkHosts, checkOrigins, checkRoots } from "./roots";
-import { readArgumentRules } from "./rules";
+import { finishRules, readRules } from "./rules";
+import { checkAuthorization, readTokenExchange } from "./token-exchange";
 import { readUnguarded } from "./unguarded";
 import { Member, nextMember, number, readNames, readNumber, readStart, readToken, readWord, wordIndex } from "./values";
 
 const TOOL_NAME: Literal = "a tool name of 1 to 256 bytes";
 const KNOWN =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics authorization token_exchange rate_limit rules";
 const KNOWN_LIMITS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
-/** Members of the frame that this version does not act on. To accept one would be to promise what is not done. */
-const LATER = "rules token_exchange";
-
-const NOT_YET = "not in this version of the filter";
-
 const ORIGIN_BYTES_MAX: u32 = 256;
-const ROOT_BYTES_MAX: u32 = 1024;
 
 /** Depth and members of the deepest and widest object of a configuration, with room to name a mistake below it. */
 const CONFIG_DEPTH: u32 = 16;
@@ -159,8 +156,9 @@ function readRoot(source: JsonReader, policy: Policy): bool {
   if (policy.approver !== null && policy.requestBody == RequestBody.Stream) {
     return told("found approval.mode: required with request_body: stream, expected one of them without the other");
   }
+  if (!checkAuthorization(policy)) return false;
   if (policy.methods === null) policy.methods = allocateNameSet(0, 0);
-  return true;
+  return finishRules(policy);
 }
 
 function readMember(source: JsonReader, policy: Policy): bool {
@@ -288,16 +286,32 @@ function readMember(source: JsonReader, policy: Policy): bool {
     }
     case 25:
       return readMetrics(source, policy);
+    case 26: {
+      const authorization = readMemberWord(source, "authorization", "pass strip exchange");
+      policy.authorization = authorization;
+      return authorization >= 0;
+    }
+    case 27: {
+      const before = enterMember("token_exchange");
+      const isGood = readTokenExchange(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 28: {
+      const before = enterMember("rate_limit");
+      const isGood = readRateLimit(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
+    case 29: {
+      const before = enterMember("rules");
+      const isGood = readRules(source, policy);
+      if (isGood) leavePath(before);
+      return isGood;
+    }
     default:
-      return refuseMember(name, bytes);
+      return unknownMember(name, bytes, KNOWN);
   }
-}
-
-function refuseMember(name: usize, bytes: u32): bool {
-  const index = wordIndex(name, bytes, LATER);
-  if (index < 0) return unknownMember(name, bytes, KNOWN);
-  enterWord(LATER, index);
-  return told(NOT_YET);
 }
 
 /** Reads a word into the member `name`. Index of the word, or -1. */

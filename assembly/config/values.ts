@@ -243,3 +243,13 @@ export function readPrintable(reader: JsonReader, most: u32, what: Literal): boo
   }
   return true;
 }
+
+/** Whether a text names a variable of an environment: a letter or _, then letters, digits and _ (POSIX.1-2024 Base Definitions section 8.1). */
+export function isVariable(address: usize, bytes: u32): bool {
+  for (let i: u32 = 0; i < bytes; i++) {
+    const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes.
+    if ((byte | 0x20) - 0x61 < 26 || byte == 0x5f) continue;
+    if (i == 0 || byte - 0x30 >= 10) return false;
+  }
+  return true;
+}

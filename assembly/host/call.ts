@@ -1,19 +1,24 @@
 // Requests of our own, made through one of the proxy's clusters. The answer comes in a callback of the root context, and is there while
 // that runs.
 
+import { APPROVAL_SECRET_BYTES_MAX } from "../limits";
 import { equalsLiteral, Literal, literalBytes } from "../memory/bytes";
-import { allocateWriter, clear, Writer, writeByte, writeBytes, writeLiteral } from "../memory/writer";
+import { allocateWriter, clear, Writer, wipe, writeByte, writeBytes, writeLiteral } from "../memory/writer";
 import { MapId, Status } from "./abi";
 import { proxy_continue_stream, proxy_http_call } from "./env";
 import { nameAt, nameBytes, nextHeader, openHeaders, valueAt, valueBytes } from "./headers";
 
-/** Texts of the configuration have bounds; the rest is ours. */
-const HEADERS_ROOM: u32 = 2048;
+/**
+ * Texts of the configuration have bounds: a path and an authority of 512 bytes, and a client's id and secret of 512 bytes each, of which form encoding can
+ * make three times as many, and base64 a third more.
+ */
+const HEADERS_ROOM: u32 = 6 << 10;
 const headers: Writer = allocateWriter(HEADERS_ROOM);
 const BEARER: Literal = "Bearer ";
+const bearer: Writer = allocateWriter(literalBytes(BEARER) + APPROVAL_SECRET_BYTES_MAX);
 const tokenAt: usize = memory.data(4, 4);
 
-/** What `postJson` gives when the proxy does not make the request: its cluster is not there. No token is like it. */
+/** What `post` gives when the proxy does not make the request: its cluster is not there. No token is like it. */
 export const NO_CALL: u32 = u32.MAX_VALUE;
 
 /**
@@ -33,8 +38,47 @@ export function postJson(
   bodyBytes: u32,
   timeoutMs: u32,
 ): u32 {
+  clear(bearer);
+  if (secretBytes != 0) {
+    writeLiteral(bearer, BEARER);
+    writeBytes(bearer, secret, secretBytes);
+    if (bearer.overflowed) return NO_CALL;
+  }
+  const call = post(
+    cluster,
+    clusterBytes,
+    authority,
+    authorityBytes,
+    path,
+    pathBytes,
+    "application/json",
+    bearer.start,
+    bearer.length,
+    body,
+    bodyBytes,
+    timeoutMs,
+  );
+  wipe(bearer);
+  return call;
+}
+
+/** Posts the `bodyBytes` bytes at `body` as a `contentType`, with that value of Authorization when `authorizationBytes` is not 0; gives what `postJson` does. */
+export function post(
+  cluster: usize,
+  clusterBytes: u32,
+  authority: usize,
+  authorityBytes: u32,
+  path: usize,
+  pathBytes: u32,
+  contentType: Literal,
+  authorization: usize,
+  authorizationBytes: u32,
+  body: usize,
+  bodyBytes: u32,
+  timeoutMs: u32,
+): u32 {
   clear(headers);
-  writeWord(secretBytes == 0 ? 4 : 5);
+  writeWord(authorizationBytes == 0 ? 4 : 5);
   writeSize(":method");
   writeWord(4);
   writeSize(":path");
@@ -42,40 +86,31 @@ export function postJson(
   writeSize(":authority");
   writeWord(authorityBytes);
   writeSize("content-type");
-  writeWord(literalBytes("application/json"));
-  if (secretBytes != 0) {
+  writeWord(literalBytes(contentType));
+  if (authorizationBytes != 0) {
     writeSize("authorization");
-    writeWord(literalBytes(BEARER) + secretBytes);
+    writeWord(authorizationBytes);
   }
   writeText(":method");
   writeText("POST");
   writeText(":path");
-  writeBytes(headers, path, pathBytes);
-  writeByte(headers, 0);
+  writeValue(path, pathBytes);
   writeText(":authority");
-  writeBytes(headers, authority, authorityBytes);
-  writeByte(headers, 0);
+  writeValue(authority, authorityBytes);
   writeText("content-type");
-  writeText("application/json");
-  if (secretBytes != 0) {
+  writeText(contentType);
+  if (authorizationBytes != 0) {
     writeText("authorization");
-    writeLiteral(headers, BEARER);
-    writeBytes(headers, secret, secretBytes);
-    writeByte(headers, 0);
+    writeValue(authorization, authorizationBytes);
   }
-  const status = proxy_http_call(
-    cluster,
-    clusterBytes,
-    headers.start,
-    headers.length,
-    body,
-    bodyBytes,
-    0,
-    0,
-    timeoutMs,
-    tokenAt,
-  );
-  return status == Status.Ok && !headers.overflowed ? load<u32>(tokenAt) : NO_CALL; // SAFETY: the word is ours.
+  // What does not fit would be another request.
+  const isWhole = !headers.overflowed;
+  const isMade =
+    isWhole &&
+    proxy_http_call(cluster, clusterBytes, headers.start, headers.length, body, bodyBytes, 0, 0, timeoutMs, tokenAt) ==
+      Status.Ok;
+  wipe(headers);
+  return isMade ? load<u32>(tokenAt) : NO_CALL; // SAFETY: the word is ours.
 }
 
 /** The status of the answer at hand; 0 when there is none. */
@@ -101,6 +136,11 @@ function writeWord(value: u32): void {
 
 function writeSize(name: Literal): void {
   writeWord(literalBytes(name));
+}
+
+function writeValue(address: usize, bytes: u32): void {
+  writeBytes(headers, address, bytes);
+  writeByte(headers, 0);
 }
 
 function writeText(text: Literal): void {

@@ -16,6 +16,7 @@ export {
   proxy_log,
   proxy_record_metric,
   proxy_remove_header_map_value,
+  proxy_replace_header_map_value,
   proxy_send_local_response,
   proxy_set_effective_context,
   proxy_set_property,

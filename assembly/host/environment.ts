@@ -30,6 +30,13 @@ export function readVariable(nameAt: usize, nameBytes: u32, to: usize, room: u32
   const addresses = allocateForHost((count << 2) + bytes);
   const texts = addresses + (usize(count) << 2);
   if (addresses == 0 || environ_get(addresses, texts) != 0) return NO_VARIABLE;
+  const found = takeVariable(texts, bytes, nameAt, nameBytes, to, room);
+  // All secrets of the VM stand here.
+  memory.fill(texts, 0, bytes);
+  return found;
+}
+
+function takeVariable(texts: usize, bytes: u32, nameAt: usize, nameBytes: u32, to: usize, room: u32): i32 {
   // Where each begins is found by its NUL: an address is one more thing that could be wrong.
   const end = texts + bytes;
   let at = texts;

@@ -6,7 +6,7 @@
 import { Literal, literalBytes } from "../memory/bytes";
 import { allocateWriter, clear, Writer, writeLiteral } from "../memory/writer";
 import { MapId, Status } from "./abi";
-import { proxy_get_header_map_pairs, proxy_remove_header_map_value } from "./env";
+import { proxy_get_header_map_pairs, proxy_remove_header_map_value, proxy_replace_header_map_value } from "./env";
 import { landedAt, landedBytes, openLanding, RESULT_ADDRESS, RESULT_BYTES } from "./landing";
 
 // The walk over the one map that has landed.
@@ -61,17 +61,31 @@ export function allHeadersSeen(): bool {
 }
 
 const NAME_ROOM: u32 = 32;
-const removedName: Writer = allocateWriter(NAME_ROOM);
+const textName: Writer = allocateWriter(NAME_ROOM);
 
 /** Takes every header of a name (in lower case) out of a map. False when the host refuses; one that is not there is none. */
 export function removeHeader(map: MapId, name: Literal): bool {
-  clear(removedName);
-  writeLiteral(removedName, name);
-  return removeHeaderNamed(map, removedName.start, literalBytes(name));
+  clear(textName);
+  writeLiteral(textName, name);
+  return removeHeaderNamed(map, textName.start, literalBytes(name));
 }
 
-/** The same for the name of `bytes` bytes at `address`, which may stand in what has landed: that stays. */
+/** The same for one that is there: a host that does not find it has not taken it out. */
+export function removePresentHeader(map: MapId, name: Literal): bool {
+  clear(textName);
+  writeLiteral(textName, name);
+  return proxy_remove_header_map_value(map, textName.start, textName.length) == Status.Ok;
+}
+
+/** The same as `removeHeader` for the name of `bytes` bytes at `address`, which may stand in what has landed: that stays. */
 export function removeHeaderNamed(map: MapId, address: usize, bytes: u32): bool {
   const status = proxy_remove_header_map_value(map, address, bytes);
   return status == Status.Ok || status == Status.NotFound;
+}
+
+/** Gives a map one header of a name (in lower case) with the `bytes` bytes at `address`, in place of those that it has. False when the host refuses. */
+export function replaceHeader(map: MapId, name: Literal, address: usize, bytes: u32): bool {
+  clear(textName);
+  writeLiteral(textName, name);
+  return proxy_replace_header_map_value(map, textName.start, textName.length, address, bytes) == Status.Ok;
 }

@@ -27,6 +27,9 @@ export let principalAt: usize = 0;
 export let principalBytes: u32 = 0;
 export let issuerAt: usize = 0;
 export let issuerBytes: u32 = 0;
+/** The claim that a token has it in; 0 bytes when no token names it. */
+export let claimAt: usize = 0;
+export let claimBytes: u32 = 0;
 /** The peer's SPIFFE id; 0 bytes when it has none. */
 export const workloadAt: usize = memory.data(SPIFFE_ID_BYTES_MAX, 4);
 export let workloadBytes: u32 = 0;
@@ -38,6 +41,8 @@ export let rejectedHeaders: u32 = 0;
 export let isHeaderTrusted: bool = false;
 /** Whether two of those who may name a human name different ones. */
 export let isConflict: bool = false;
+/** Which entries of `identity.jwt` have a token that names the principal, a bit for each in their order. */
+let vouchers: u32 = 0;
 
 const subjectAt: usize = memory.data(PRINCIPAL_BYTES_MAX, 4);
 const actorsAt: usize = memory.data(PRINCIPAL_BYTES_MAX * ACTORS_MAX, 4);
@@ -53,6 +58,16 @@ export function actorBytes(index: u32): u32 {
   return load<u32>(actorBytesAt + (usize(index) << 2)); // SAFETY: index < ACTORS_MAX.
 }
 
+/** Whether a token of entry `index` of `identity.jwt` names the principal. */
+export function hasVouched(index: u32): bool {
+  return ((vouchers >> index) & 1) != 0;
+}
+
+/** Whether there is a principal. */
+export function isSomebody(): bool {
+  return source != Source.None;
+}
+
 /** Whether the principal is a human. */
 export function isHuman(): bool {
   return source == Source.Jwt || source == Source.Header;
@@ -63,11 +78,13 @@ function beginPrincipal(): void {
   source = Source.None;
   principalBytes = 0;
   issuerBytes = 0;
+  claimBytes = 0;
   workloadBytes = 0;
   actorCount = 0;
   rejectedHeaders = 0;
   isHeaderTrusted = false;
   isConflict = false;
+  vouchers = 0;
 }
 
 /** Finds out who asks. The headers of the request must have been looked at (header.ts); what had landed is gone afterwards. */
@@ -80,10 +97,12 @@ export function findPrincipal(identity: Identity): void {
     isHeaderTrusted = isGateway && headerCount == 1 && lookAlikes == 0 && headerValueBytes != 0;
     rejectedHeaders = lookAlikes + (isHeaderTrusted ? 0 : headerCount);
   }
+  let index: u32 = 0;
   let token = identity.tokens;
   while (token !== null) {
-    takeToken(token);
+    if (takeToken(token)) vouchers |= 1 << index;
     token = token.next;
+    index++;
   }
   if (isHeaderTrusted) takeHeader();
   if (source == Source.None && workloadBytes != 0) takePeer();
@@ -119,33 +138,43 @@ function keepLanded(address: usize, room: u32): u32 {
   return bytes;
 }
 
-function takeToken(token: TokenSource): void {
+/** Begins the path of what stands in the payload of an entry's token (`payload_in_metadata` of Envoy's jwt_authn). */
+export function beginPayload(token: TokenSource): void {
   beginPath("metadata");
   addSegment("filter_metadata");
   addSegment("envoy.filters.http.jwt_authn");
   addSegmentBytes(token.providerAt, token.providerBytes);
+}
+
+/** Looks for a token of an entry. Whether it names the principal. */
+function takeToken(token: TokenSource): bool {
+  beginPayload(token);
   const payload = pathLength();
   addSegment("iss");
-  if (!fetchProperty() || landedBytes() != token.issuerBytes) return;
-  if (!equalBytes(landedAt(), token.issuerAt, token.issuerBytes)) return;
+  if (!fetchProperty() || landedBytes() != token.issuerBytes) return false;
+  if (!equalBytes(landedAt(), token.issuerAt, token.issuerBytes)) return false;
   shortenPath(payload);
   addSegmentBytes(token.claimAt, token.claimBytes);
   if (source == Source.Jwt) {
     // A second token, of another provider.
     const bytes = fetchProperty() ? landedBytes() : 0;
-    if (bytes == 0) return;
-    if (!isPrincipal(token, landedAt(), bytes)) isConflict = true;
-    return;
+    if (bytes == 0) return false;
+    if (isPrincipal(token, landedAt(), bytes)) return true;
+    isConflict = true;
+    return false;
   }
   const bytes = keepText(subjectAt, PRINCIPAL_BYTES_MAX);
-  if (bytes == 0) return;
+  if (bytes == 0) return false;
   source = Source.Jwt;
   principalAt = subjectAt;
   principalBytes = bytes;
   issuerAt = token.issuerAt;
   issuerBytes = token.issuerBytes;
+  claimAt = token.claimAt;
+  claimBytes = token.claimBytes;
   shortenPath(payload);
   takeActors();
+  return true;
 }
 
 function isPrincipal(token: TokenSource, address: usize, bytes: u32): bool {

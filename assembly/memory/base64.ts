@@ -1,4 +1,4 @@
-// The two alphabets of base64 (RFC 4648), and the decoding of the one for URLs.
+// The two alphabets of base64 (RFC 4648), and texts in either.
 
 /** The six bits that a character stands for (section 4); 64 when it stands for none. */
 export function base64Value(byte: u32): u32 {
@@ -6,6 +6,8 @@ export function base64Value(byte: u32): u32 {
   if (byte == 0x2f) return 63;
   return sharedValue(byte);
 }
+
+const PADDING: u32 = 0x3d;
 
 /** What `decodeBase64Url` gives for a text that is none. */
 export const NOT_BASE64URL: i32 = -1;
@@ -54,6 +56,22 @@ export function encodeBase64Url(address: usize, bytes: u32, to: usize): void {
   if (bits != 0) store<u8>(to, urlCharacter((held << (6 - bits)) & 63)); // SAFETY: as above, the last one.
 }
 
+/** Writes what the `bytes` bytes at `address` are in base64 (section 4), with its padding, to `to`: four characters for each three bytes, the last ones included. */
+export function encodeBase64(address: usize, bytes: u32, to: usize): void {
+  for (let i: u32 = 0; i < bytes; i += 3) {
+    // SAFETY: i < bytes, and the others are looked at only below it.
+    const first = u32(load<u8>(address + i));
+    const second = i + 1 < bytes ? u32(load<u8>(address + i + 1)) : 0;
+    const third = i + 2 < bytes ? u32(load<u8>(address + i + 2)) : 0;
+    // SAFETY: four characters for each group, for which the caller has room.
+    store<u8>(to, base64Character(first >> 2));
+    store<u8>(to, base64Character(((first & 3) << 4) | (second >> 4)), 1);
+    store<u8>(to, i + 1 < bytes ? base64Character(((second & 15) << 2) | (third >> 6)) : PADDING, 2);
+    store<u8>(to, i + 2 < bytes ? base64Character(third & 63) : PADDING, 3);
+    to += 4;
+  }
+}
+
 /** Whether every one of the `bytes` bytes at `address` is a character of base64url. */
 export function isBase64Url(address: usize, bytes: u32): bool {
   for (let i: u32 = 0; i < bytes; i++) {
@@ -63,10 +81,15 @@ export function isBase64Url(address: usize, bytes: u32): bool {
 }
 
 function urlCharacter(value: u32): u32 {
+  return value < 62 ? base64Character(value) : value == 62 ? 0x2d : 0x5f;
+}
+
+/** The character that stands for six bits (section 4). */
+export function base64Character(value: u32): u32 {
   if (value < 26) return 0x41 + value;
   if (value < 52) return 0x61 + value - 26;
   if (value < 62) return 0x30 + value - 52;
-  return value == 62 ? 0x2d : 0x5f;
+  return value == 62 ? 0x2b : 0x2f;
 }
 
 function urlValue(byte: u32): u32 {

@@ -40,6 +40,17 @@ export function emptyBuffer(buffer: Buffer): void {
   buffer.length = 0;
 }
 
+/** The same for a secret that the buffer owns: nothing of it stays. Not of one that has grown since it was empty (`reserveBytes`). */
+export function wipeBuffer(buffer: Buffer): void {
+  memory.fill(buffer.at, 0, buffer.length);
+  emptyBuffer(buffer);
+}
+
+/** Makes room for `bytes` bytes more, so that appending them leaves no copy behind in a block that was too small. */
+export function reserveBytes(buffer: Buffer, bytes: u32): void {
+  reserve(buffer, bytes);
+}
+
 /**
  * Appends the `bytes` bytes at `address`, which lie outside the block; they stay there until the buffer has been emptied, or `ownBytes` has
  * been called.

@@ -32,6 +32,12 @@ export function clear(writer: Writer): void {
   writer.overflowed = false;
 }
 
+/** The same for a secret: nothing of it stays. */
+export function wipe(writer: Writer): void {
+  memory.fill(writer.start, 0, writer.length);
+  clear(writer);
+}
+
 /** Appends one byte. */
 export function writeByte(writer: Writer, byte: u32): void {
   const length = writer.length;

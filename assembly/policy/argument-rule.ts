@@ -51,7 +51,7 @@ export function freeRule(rule: ArgumentRule): void {
 }
 
 /** Frees a rule and those behind it. */
-export function freeRules(first: ArgumentRule | null): void {
+export function freeArgumentRules(first: ArgumentRule | null): void {
   let rule = first;
   while (rule !== null) {
     const following = rule.next;

@@ -1,4 +1,4 @@
-// The verdict on one message. Pure: same message, same findings, same policy, same answer; no host, no clock, no memory of
+// The verdict on one message. Pure: same message, same findings, same policy, same grant, same answer; no host, no clock, no memory of
 // other messages. What is not listed is refused.
 
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX } from "../limits";
@@ -7,19 +7,31 @@ import { isLegacyRequest, Method, methodOf } from "../mcp/method";
 import { equalBytes, equalsLiteral } from "../memory/bytes";
 import { Findings } from "./findings";
 import { isFlagged } from "./flagged";
+import { Grant, isPromptListed, isToolListed } from "./grant";
 import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 import { Reason } from "./reason";
 
 /**
  * None when the message may pass, else why not. The message has passed `finishEnvelope`.
+ * @param grant what the rules give to the one who asks.
  * @param hasHuman whether a human is named as the one who asks.
+ * @param hasPrincipal whether anybody is, be it a workload.
  */
-export function decide(policy: Policy, message: Message, findings: Findings, hasHuman: bool): Reason {
-  const reason = decideMessage(policy, message, findings);
+export function decide(
+  policy: Policy,
+  grant: Grant | null,
+  message: Message,
+  findings: Findings,
+  hasHuman: bool,
+  hasPrincipal: bool,
+): Reason {
+  const reason = decideMessage(policy, grant, message, findings);
   const identity = policy.identity;
-  if (reason != Reason.None || hasHuman || identity === null || !identity.needsHuman) return reason;
-  return actsForSomebody(message) ? Reason.HumanRequired : Reason.None;
+  if (reason != Reason.None || identity === null) return reason;
+  const isMissed = (identity.needsHuman && !hasHuman) || (identity.needsPrincipal && !hasPrincipal);
+  if (!isMissed || !actsForSomebody(message)) return Reason.None;
+  return identity.needsHuman && !hasHuman ? Reason.HumanRequired : Reason.PrincipalRequired;
 }
 
 /** Whether a message does anything in somebody's name: not the handshake, lists, pings and notifications that every client sends. */
@@ -28,7 +40,7 @@ function actsForSomebody(message: Message): bool {
   return methodOf(message.methodAt, min(message.methodBytes, METHOD_BYTES_MAX)) != Method.Open;
 }
 
-function decideMessage(policy: Policy, message: Message, findings: Findings): Reason {
+function decideMessage(policy: Policy, grant: Grant | null, message: Message, findings: Findings): Reason {
   // Answers of clients: the results of legacy requests of the server, and `inputResponses` of modern ones.
   if (findings.roots != Reason.None) return findings.roots;
   if (message.shape == Shape.Response) return Reason.None;
@@ -41,9 +53,9 @@ function decideMessage(policy: Policy, message: Message, findings: Findings): Re
     case Method.Open:
       return Reason.None;
     case Method.ToolsCall:
-      return decideTool(policy, message, findings);
+      return decideTool(policy, grant, message, findings);
     case Method.PromptsGet:
-      return decidePrompt(policy, message);
+      return decidePrompt(policy, grant, message);
     case Method.Resource:
       return message.uriKind == Kind.Good ? findings.uri : Reason.ParamsInvalid;
     case Method.Complete:
@@ -62,12 +74,12 @@ function decideMessage(policy: Policy, message: Message, findings: Findings): Re
   }
 }
 
-function decideTool(policy: Policy, message: Message, findings: Findings): Reason {
+function decideTool(policy: Policy, grant: Grant | null, message: Message, findings: Findings): Reason {
   if (message.nameKind != Kind.Good || message.argumentsKind == Kind.Bad) return Reason.ParamsInvalid;
   // A longer name cannot be listed; only NAME_BYTES_MAX bytes of it are here.
   if (message.nameBytes > NAME_BYTES_MAX) return Reason.ToolNotListed;
-  if (!isListed(policy.tools, message.nameAt, message.nameBytes)) return Reason.ToolNotListed;
-  if (!policy.approvalOff && policy.approver === null && isFlagged(policy, message.nameAt, message.nameBytes)) {
+  if (!isToolListed(policy, grant, message.nameAt, message.nameBytes)) return Reason.ToolNotListed;
+  if (!policy.approvalOff && policy.approver === null && isFlagged(policy, grant, message.nameAt, message.nameBytes)) {
     return Reason.ApprovalNotConfigured;
   }
   return (findings.walk.broken & ruleBits(policy, message)) != 0 ? Reason.ArgumentNotAllowed : Reason.None;
@@ -86,10 +98,10 @@ function ruleBits(policy: Policy, message: Message): u64 {
   return bits;
 }
 
-function decidePrompt(policy: Policy, message: Message): Reason {
+function decidePrompt(policy: Policy, grant: Grant | null, message: Message): Reason {
   if (message.nameKind != Kind.Good || message.argumentsKind == Kind.Bad) return Reason.ParamsInvalid;
-  const isThere = message.nameBytes <= NAME_BYTES_MAX && isListed(policy.prompts, message.nameAt, message.nameBytes);
-  return isThere ? Reason.None : Reason.PromptNotListed;
+  if (message.nameBytes > NAME_BYTES_MAX) return Reason.PromptNotListed;
+  return isPromptListed(policy, grant, message.nameAt, message.nameBytes) ? Reason.None : Reason.PromptNotListed;
 }
 
 function decideCompletion(message: Message, findings: Findings): Reason {

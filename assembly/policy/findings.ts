@@ -12,6 +12,7 @@ import { Form } from "../uri/rules";
 import { Approver } from "./approver";
 import { ARGUMENT_WALK_BYTES, ArgumentWalk, initArgumentWalk, noteArgument, resetArgumentWalk } from "./argument-walk";
 import { isFlagged, isHinted } from "./flagged";
+import { Grant } from "./grant";
 import { Hints } from "./hints";
 import { judgePrompt, judgeResource, judgeTemplate, judgeText, judgeValue } from "./judge";
 import { AuditBody, AuditLine, Policy } from "./policy";
@@ -108,32 +109,33 @@ export function resetFindings(findings: Findings): void {
   resetArgumentWalk(findings.walk);
 }
 
-/** Reads the next `bytes` bytes of the body at `address`. A fault is final. `hints`: what servers have said of their tools, if it counts. */
+/** Reads the next `bytes` bytes of the body at `address`. A fault is final. `hints`: what servers have said of their tools, if it counts; `grant`: what the rules give to the one who asks. */
 export function readPiece(
   policy: Policy,
+  grant: Grant | null,
   hints: Hints | null,
   envelope: Envelope,
   findings: Findings,
   address: usize,
   bytes: u32,
 ): Fault {
-  const fault = judgePiece(policy, envelope, findings, address, bytes);
+  const fault = judgePiece(policy, grant, envelope, findings, address, bytes);
   if (policy.auditArguments != AuditBody.None && envelope.argumentsFrom != NO_OFFSET) {
     takeArguments(policy, envelope, findings, address, bytes);
   }
   const approver = policy.approver;
   if (approver !== null) {
-    if (hints !== null && !findings.isNamed) noteHint(policy, hints, envelope.message, findings);
-    if (!findings.isOther) takeText(policy, approver, envelope.message, findings, address, bytes);
+    if (hints !== null && !findings.isNamed) noteHint(policy, grant, hints, envelope.message, findings);
+    if (!findings.isOther) takeText(policy, grant, approver, envelope.message, findings, address, bytes);
   }
   return fault;
 }
 
 /** Looks the name up as soon as it has been read, once: a hint that comes while the call is under way finds its text gone. */
-function noteHint(policy: Policy, hints: Hints, message: Message, findings: Findings): void {
+function noteHint(policy: Policy, grant: Grant | null, hints: Hints, message: Message, findings: Findings): void {
   if (message.nameKind == Kind.Absent) return;
   findings.isNamed = true;
-  findings.isHinted = isHinted(policy, hints, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+  findings.isHinted = isHinted(policy, grant, hints, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
 }
 
 /** Bytes of a message that are kept: what is reviewed may come with white space, or carried by a modern client for us, a third longer than it was. */
@@ -144,6 +146,7 @@ export function textBytesMax(approver: Approver): u32 {
 /** Keeps the piece, unless the message cannot be a call that a human has to approve: its arguments may stand before its name. */
 function takeText(
   policy: Policy,
+  grant: Grant | null,
   approver: Approver,
   message: Message,
   findings: Findings,
@@ -154,7 +157,7 @@ function takeText(
     (message.methodKind != Kind.Absent && !equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) ||
     (message.nameKind != Kind.Absent &&
       !findings.isHinted &&
-      !isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX)));
+      !isFlagged(policy, grant, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX)));
   const text = findings.text;
   if (isOther || bytes > textBytesMax(approver) - text.length) {
     findings.isOther = true;
@@ -178,7 +181,14 @@ function takeArguments(policy: Policy, envelope: Envelope, findings: Findings, a
   if (text.length < most) appendBytes(text, address + (from - offset), min(to - from, most - text.length));
 }
 
-function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, address: usize, bytes: u32): Fault {
+function judgePiece(
+  policy: Policy,
+  grant: Grant | null,
+  envelope: Envelope,
+  findings: Findings,
+  address: usize,
+  bytes: u32,
+): Fault {
   openPiece(envelope, address, bytes);
   while (true) {
     switch (walk(envelope)) {
@@ -189,7 +199,7 @@ function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, addr
       case Step.NearName:
         return Fault.NearName;
       case Step.Entry:
-        noteEntry(policy, envelope, findings);
+        noteEntry(policy, grant, envelope, findings);
         break;
       default:
         noteArgument(policy, findings.walk, envelope);
@@ -198,28 +208,28 @@ function judgePiece(policy: Policy, envelope: Envelope, findings: Findings, addr
   }
 }
 
-function noteEntry(policy: Policy, envelope: Envelope, findings: Findings): void {
+function noteEntry(policy: Policy, grant: Grant | null, envelope: Envelope, findings: Findings): void {
   const at = envelope.entryAt;
   const bytes = envelope.entryBytes;
   switch (envelope.entry) {
     case Entry.Uri:
       findings.uriRules = judgeText(policy, at, bytes, Form.Uri);
-      findings.uri = judgeResource(policy, at, bytes);
+      findings.uri = judgeResource(policy, grant, at, bytes);
       noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.RefName:
-      findings.refName = judgePrompt(policy, at, bytes);
+      findings.refName = judgePrompt(policy, grant, at, bytes);
       noteSubject(policy, findings, Subject.Prompt, at, bytes);
       break;
     case Entry.RefUri:
-      findings.refUri = judgeTemplate(policy, at, bytes);
+      findings.refUri = judgeTemplate(policy, grant, at, bytes);
       noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.ArgumentValue:
       if (findings.argumentValue == Reason.None) findings.argumentValue = judgeValue(policy, at, bytes);
       break;
     case Entry.ListenUri:
-      if (findings.listen == Reason.None) findings.listen = judgeResource(policy, at, bytes);
+      if (findings.listen == Reason.None) findings.listen = judgeResource(policy, grant, at, bytes);
       noteSubject(policy, findings, Subject.Uri, at, bytes);
       break;
     case Entry.RootUri:

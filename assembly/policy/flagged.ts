@@ -6,24 +6,25 @@
 //
 // schema/flagged-names.json is the table that this, the command and the documentation are held to.
 
+import { Grant, isExempt } from "./grant";
 import { Hints, hasHint } from "./hints";
 import { hasName, NameSet } from "./name-set";
 import { Policy } from "./policy";
 
-/** Whether a call of the tool needs a human's approval: it is in `approval.tools`, or has a flagged word and is not in `approval.exempt`. */
-export function isFlagged(policy: Policy, name: usize, bytes: u32): bool {
-  if (isIn(policy.approvalExempt, name, bytes)) return false;
+/** Whether a call of the tool needs a human's approval: it is in `approval.tools`, or has a flagged word, and is exempt neither for all nor by a rule. */
+export function isFlagged(policy: Policy, grant: Grant | null, name: usize, bytes: u32): bool {
+  if (isExempt(policy, grant, name, bytes)) return false;
   return isIn(policy.approvalTools, name, bytes) || hasFlaggedWord(name, bytes);
 }
 
 /**
- * Whether a call of the tool needs a human's approval because its server announces it as destructive, unless it is in `approval.exempt`. Hints
+ * Whether a call of the tool needs a human's approval because its server announces it as destructive, unless it is exempt. Hints
  * of a server only tighten (MCP 2025-11-25 and 2026-07-28, `ToolAnnotations`: they are not to be trusted), so there is no other one.
  */
-export function isHinted(policy: Policy, hints: Hints, name: usize, bytes: u32): bool {
-  const tools = policy.tools;
+export function isHinted(policy: Policy, grant: Grant | null, hints: Hints, name: usize, bytes: u32): bool {
+  const tools = policy.allTools;
   if (tools === null || !hasHint(hints, tools, name, bytes)) return false;
-  return !isIn(policy.approvalExempt, name, bytes);
+  return !isExempt(policy, grant, name, bytes);
 }
 
 function isIn(names: NameSet | null, name: usize, bytes: u32): bool {

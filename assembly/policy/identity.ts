@@ -13,6 +13,10 @@ export class Identity {
   gateways: NameSet | null;
   /** `require_human`. */
   needsHuman: bool;
+  /** `require_principal`. */
+  needsPrincipal: bool;
+  /** The member is absent, and stands in for it because `rules` ask who calls. */
+  isImplied: bool;
 }
 
 /** One entry of `jwt`: a claim of the tokens of one issuer, which Envoy's jwt_authn has checked under the name of a provider. */

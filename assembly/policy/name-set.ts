@@ -111,3 +111,26 @@ function find(set: NameSet, hash: u64, address: usize, bytes: u32): usize {
     index = (index + 1) & mask;
   }
 }
+
+/** The set, with room for one more name of `bytes` bytes: itself, or one of twice its size, which takes its place. */
+export function withRoom(set: NameSet, bytes: u32): NameSet {
+  if (set.entries << 1 < set.slotCount && bytes + PREFIX_BYTES <= u32(set.end - set.namesEnd)) return set;
+  return copied(set, set.entries << 1, 2 * namesBytes(set) + bytes);
+}
+
+/** The same names in the least memory: a set that takes the place of `set`. */
+export function packed(set: NameSet): NameSet {
+  return copied(set, set.entries, namesBytes(set));
+}
+
+/** Bytes of all names, without their lengths. */
+function namesBytes(set: NameSet): u32 {
+  return u32(set.namesEnd - slotAt(set, set.slotCount)) - set.entries * PREFIX_BYTES;
+}
+
+function copied(set: NameSet, names: u32, bytes: u32): NameSet {
+  const copy = allocateNameSet(max<u32>(names, 1), bytes);
+  for (let name = firstName(set); name != 0; name = nextName(set, name)) addName(copy, name, nameBytes(name));
+  freeNameSet(set);
+  return copy;
+}

@@ -4,10 +4,13 @@
 import { JsonLimits } from "../json/reader";
 import { Traversal } from "../uri/rules";
 import { Approver, freeApprover } from "./approver";
-import { ArgumentRule, freeRules } from "./argument-rule";
+import { ArgumentRule, freeArgumentRules } from "./argument-rule";
 import { Collector } from "./collector";
 import { freeIdentity, Identity } from "./identity";
 import { freeNameSet, NameSet } from "./name-set";
+import { freeRateLimit, RateLimit } from "./rate-limit";
+import { freeRules, Rules } from "./rules";
+import { freeTokenService, TokenService } from "./token-service";
 
 /** `mode`. */
 export const enum Mode {
@@ -76,6 +79,14 @@ export const enum AuditRequired {
   All,
 }
 
+/** `authorization`: what becomes of a request's Authorization header (RFC 9110 section 11.6.2). */
+export const enum Authorization {
+  Pass,
+  Strip,
+  /** Another token of the same user stands in its place. */
+  Exchange,
+}
+
 @unmanaged
 export class Policy {
   /** `tool_allowlist` and `method_allowlist`; null only while the configuration is being read. */
@@ -131,6 +142,16 @@ export class Policy {
   /** `audit.otlp`; null when the member is absent. */
   collector: Collector | null;
   auditRequired: AuditRequired;
+  authorization: Authorization;
+  /** `token_exchange`; null when the member is absent. */
+  tokenService: TokenService | null;
+  /** `rate_limit`; null when the member is absent. */
+  rateLimit: RateLimit | null;
+  /** `rules`; null when there are none. */
+  rules: Rules | null;
+  /** What anybody may call or get, by `tools` and `prompts` or by a rule: the same sets when no rule adds to them. They number the names. */
+  allTools: NameSet | null;
+  allPrompts: NameSet | null;
   json: JsonLimits;
   bodyBytesMax: u32;
   stallMs: u32;
@@ -178,6 +199,8 @@ function freeNames(names: NameSet | null): void {
 
 /** Frees a policy with all that it owns. */
 export function freePolicy(policy: Policy): void {
+  if (policy.allTools !== policy.tools) freeNames(policy.allTools);
+  if (policy.allPrompts !== policy.prompts) freeNames(policy.allPrompts);
   freeNames(policy.tools);
   freeNames(policy.methods);
   freeNames(policy.prompts);
@@ -194,9 +217,15 @@ export function freePolicy(policy: Policy): void {
   if (collector !== null) heap.free(changetype<usize>(collector));
   const approver = policy.approver;
   if (approver !== null) freeApprover(approver);
-  freeRules(policy.argumentRules);
-  freeRules(policy.redactedArguments);
-  freeRules(policy.redactedResponse);
+  freeArgumentRules(policy.argumentRules);
+  freeArgumentRules(policy.redactedArguments);
+  freeArgumentRules(policy.redactedResponse);
+  const service = policy.tokenService;
+  if (service !== null) freeTokenService(service);
+  const limit = policy.rateLimit;
+  if (limit !== null) freeRateLimit(limit);
+  const rules = policy.rules;
+  if (rules !== null) freeRules(rules);
   let entry = policy.unguarded;
   while (entry !== null) {
     const after = entry.next;

@@ -100,6 +100,13 @@ export const enum Reason {
   ApprovalUnavailable,
   ApprovalLimit,
 
+  // On behalf of the user.
+  PrincipalRequired,
+  TokenInvalid,
+  TokenExchangeRefused,
+  TokenExchangeUnavailable,
+  RateLimited,
+
   Count,
 }
 
@@ -314,6 +321,37 @@ export function initReasons(): void {
   infoOf(Reason.ApprovalLimit).answer = Answer.HttpWithId;
   opensWith(Reason.ApprovalUnavailable, "approval.service");
   opensWith(Reason.ApprovalLimit, "approval.waiting_per_principal");
+  denial(
+    Reason.PrincipalRequired,
+    "principal_required",
+    403,
+    INVALID_PARAMS,
+    "A call must name who makes it",
+    "identity.require_principal",
+  );
+  malformed(Reason.TokenInvalid, "token_invalid", 401, INVALID_REQUEST, "The access token is not usable here");
+  malformed(
+    Reason.TokenExchangeRefused,
+    "token_exchange_refused",
+    401,
+    INVALID_REQUEST,
+    "The access token is not accepted for this server",
+  );
+  malformed(
+    Reason.TokenExchangeUnavailable,
+    "token_exchange_unavailable",
+    503,
+    INTERNAL_ERROR,
+    "Tokens for this server are not available",
+  );
+  malformed(Reason.RateLimited, "rate_limited", 429, INTERNAL_ERROR, "Too many requests");
+  infoOf(Reason.TokenInvalid).answer = Answer.HttpWithId;
+  infoOf(Reason.TokenExchangeRefused).answer = Answer.HttpWithId;
+  infoOf(Reason.TokenExchangeUnavailable).answer = Answer.HttpWithId;
+  infoOf(Reason.RateLimited).answer = Answer.HttpWithId;
+  opensWith(Reason.TokenInvalid, "authorization");
+  opensWith(Reason.TokenExchangeUnavailable, "token_exchange.service");
+  opensWith(Reason.RateLimited, "rate_limit");
   for (let reason = Reason.ApprovalPending; reason <= Reason.ApprovalPrincipal; reason++) {
     infoOf(reason).isAboutApproval = true;
   }

@@ -10,9 +10,9 @@ import { fail, Rewriter } from "./rewriter";
 
 const RECORD_BYTES: u32 = 12;
 
-/** The names that the policy lists for the elements of `list`, or null. */
+/** The names that the policy lists for the elements of `list`, for anybody; or null. */
 export function namesOf(policy: Policy, list: ServerPlace): NameSet | null {
-  return list == ServerPlace.Tools ? policy.tools : policy.prompts;
+  return list == ServerPlace.Tools ? policy.allTools : policy.allPrompts;
 }
 
 /** A list of tools or prompts has begun. */

@@ -8,6 +8,7 @@ import { DEPTH_MAX, ID_BYTES_MAX, URI_BYTES_MAX } from "../limits";
 import { ServerMember } from "../mcp/server-member";
 import { ServerPlace } from "../mcp/server-place";
 import { appendLent, Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
+import { Grant } from "../policy/grant";
 import { Hints } from "../policy/hints";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
@@ -111,6 +112,8 @@ export class Rewriter {
   completesPrompt: bool;
   /** Where to note what is said of tools; null when it counts for nothing. INVARIANT: they are those of the policy that it is called with. */
   hints: Hints | null;
+  /** What the rules give to the one who gets the text. INVARIANT: as above. */
+  grant: Grant | null;
   /** Of this text: elements and messages that were left out or replaced, and characters that were taken out. */
   removed: u32;
   hidden: u32;
@@ -165,6 +168,7 @@ export function createRewriter(policy: Policy): Rewriter {
   rewriter.isStrict = false;
   rewriter.completesPrompt = false;
   rewriter.hints = null;
+  rewriter.grant = null;
   beginText(rewriter);
   return rewriter;
 }

@@ -8,6 +8,7 @@ import { isRebuilt, ServerPlace } from "../mcp/server-place";
 import { appendLiteral, ownBytes } from "../memory/buffer";
 import { equalsLiteral } from "../memory/bytes";
 import { hasHidden, hiddenFound, stripHidden } from "../memory/hidden";
+import { isPromptListed, isToolListed } from "../policy/grant";
 import { judgeIcon, judgeLink, judgeResource, judgeTemplate, judgeValue } from "../policy/judge";
 import { hasName, slotOf } from "../policy/name-set";
 import { HiddenText, Policy } from "../policy/policy";
@@ -83,19 +84,28 @@ export function noteScalar(rewriter: Rewriter, policy: Policy, token: Token): vo
       noteUri(rewriter, policy, frame, isText);
       break;
     case ServerMember.UriTemplate:
-      noteAnnounced(rewriter, frame, isText && judgeTemplate(policy, rewriter.text, reader.textBytes) == Reason.None);
+      noteAnnounced(
+        rewriter,
+        frame,
+        isText && judgeTemplate(policy, rewriter.grant, rewriter.text, reader.textBytes) == Reason.None,
+      );
       break;
     case ServerMember.Src:
-      if (isText && judgeIcon(policy, rewriter.text, reader.textBytes) == Reason.None) frame.judged = Judged.Kept;
+      if (isText && judgeIcon(policy, rewriter.grant, rewriter.text, reader.textBytes) == Reason.None)
+        frame.judged = Judged.Kept;
       break;
     case ServerMember.Url:
-      noteUrl(rewriter, frame, isText && judgeLink(policy, rewriter.text, reader.textBytes) == Reason.None);
+      noteUrl(
+        rewriter,
+        frame,
+        isText && judgeLink(policy, rewriter.grant, rewriter.text, reader.textBytes) == Reason.None,
+      );
       break;
     case ServerMember.Type:
       noteType(frame, isText && equalsLiteral(rewriter.text, reader.textBytes, "resource_link"));
       break;
     case ServerMember.ResourceUri:
-      if (!isText || judgeLink(policy, rewriter.text, reader.textBytes) != Reason.None)
+      if (!isText || judgeLink(policy, rewriter.grant, rewriter.text, reader.textBytes) != Reason.None)
         dropElement(rewriter, rewriter.announcedDepth);
       break;
     case ServerMember.Instructions:
@@ -178,13 +188,21 @@ function noteElementName(rewriter: Rewriter, policy: Policy, frame: Frame, isTex
   const set = namesOf(policy, frame.place == ServerPlace.Tool ? ServerPlace.Tools : ServerPlace.Prompts);
   if (set !== null && isText && bytes <= NAME_BYTES_MAX) {
     frame.slot = slotOf(set, rewriter.text, bytes);
-    if (frame.slot < set.slotCount) {
+    if (frame.slot < set.slotCount && isListedFor(rewriter, policy, frame.place, bytes)) {
       frame.judged = Judged.Kept;
       if (hasHidden(rewriter.text, bytes)) keepName(rewriter, frame);
       return;
     }
   }
   dropElement(rewriter, rewriter.reader.depth);
+}
+
+/** Whether the one who gets the list may call or get what has the name at hand, which anybody may: where rules add nothing, that is everybody. */
+function isListedFor(rewriter: Rewriter, policy: Policy, place: ServerPlace, bytes: u32): bool {
+  if (place == ServerPlace.Tool) {
+    return policy.allTools === policy.tools || isToolListed(policy, rewriter.grant, rewriter.text, bytes);
+  }
+  return policy.allPrompts === policy.prompts || isPromptListed(policy, rewriter.grant, rewriter.text, bytes);
 }
 
 /** A listed name shows whatever characters it has: where it stands, counted from the beginning of its element. */
@@ -200,20 +218,20 @@ function noteUri(rewriter: Rewriter, policy: Policy, frame: Frame, isText: bool)
   const bytes = rewriter.reader.textBytes;
   switch (frame.place) {
     case ServerPlace.Resource:
-      noteAnnounced(rewriter, frame, isText && judgeResource(policy, at, bytes) == Reason.None);
+      noteAnnounced(rewriter, frame, isText && judgeResource(policy, rewriter.grant, at, bytes) == Reason.None);
       break;
     case ServerPlace.Contents: {
-      const reason = isText ? judgeResource(policy, at, bytes) : Reason.ResourceNotListed;
+      const reason = isText ? judgeResource(policy, rewriter.grant, at, bytes) : Reason.ResourceNotListed;
       if (reason == Reason.None) frame.judged = Judged.Kept;
       else deny(rewriter, reason);
       break;
     }
     case ServerPlace.Block:
-      frame.isLinkGood = isText && judgeLink(policy, at, bytes) == Reason.None;
+      frame.isLinkGood = isText && judgeLink(policy, rewriter.grant, at, bytes) == Reason.None;
       settleLink(frame);
       break;
     case ServerPlace.Result:
-      if (!frame.isOfCall || (isText && judgeResource(policy, at, bytes) == Reason.None)) break;
+      if (!frame.isOfCall || (isText && judgeResource(policy, rewriter.grant, at, bytes) == Reason.None)) break;
       scopeOf(rewriter).isUriBad = true;
       break;
     default:

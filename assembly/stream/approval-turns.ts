@@ -39,7 +39,7 @@ import { exportMessage } from "./audit-line";
 import { mustWait, wait } from "./collector";
 import { Decision } from "./counters";
 import { mayEnd } from "./endings";
-import { Exchange, Stage } from "./exchange";
+import { Exchange, grantOf, Stage } from "./exchange";
 import { noteApproval, noteApprover } from "./facts";
 import { Guard } from "./guard";
 import { letGo, ticksIn } from "./held";
@@ -47,6 +47,7 @@ import { Inspection } from "./inspection";
 import { answerPending, canAnswerWithLink } from "./pending";
 import { endReading } from "./reading";
 import { refuse } from "./refuse";
+import { awaitToken } from "./token-turns";
 
 const NONCE_BYTES: u32 = 16;
 const body: Buffer = changetype<Buffer>(memory.data(16, 8));
@@ -397,7 +398,8 @@ function goOn(exchange: Exchange, hold: Hold, inspection: Inspection): void {
     return;
   }
   endHold(exchange);
-  if (mustWait(policy, inspection)) {
+  if (awaitToken(exchange, policy, false)) return;
+  if (mustWait(policy, grantOf(exchange), inspection)) {
     wait(exchange);
     return;
   }

@@ -38,6 +38,7 @@ import { sipHash } from "../memory/siphash";
 import { Approver } from "../policy/approver";
 import { textBytesMax } from "../policy/findings";
 import { isFlagged } from "../policy/flagged";
+import { Grant } from "../policy/grant";
 import { Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { endHold, open } from "./approval-turns";
@@ -75,11 +76,12 @@ export function keepPrincipal(inspection: Inspection, isKnown: bool): void {
 // --- At the verdict ---------------------------------------------------------------------------------------------------
 
 /** Whether a message that may pass needs a human's approval first. */
-export function needsApproval(policy: Policy, inspection: Inspection): bool {
+export function needsApproval(policy: Policy, grant: Grant | null, inspection: Inspection): bool {
   const message = inspection.message;
   if (policy.approver === null) return false;
   if (!equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) return false;
-  return inspection.findings.isHinted || isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+  const bytes = min(message.nameBytes, NAME_BYTES_MAX);
+  return inspection.findings.isHinted || isFlagged(policy, grant, message.nameAt, bytes);
 }
 
 /** Has a call wait for its approval. None when it does; it is held then. What is known of it has been noted. `canRewrite`: the proxy lets its body be changed. */

@@ -25,7 +25,7 @@ import { infoOf, Reason } from "../policy/reason";
 import { bodyCharactersOf } from "../policy/record-room";
 import { Rewriter, Truth } from "../rewrite/rewriter";
 import { Count, count, Decision, decisionName } from "./counters";
-import { Exchange, methodAt } from "./exchange";
+import { Exchange, methodAt, TokenOutcome } from "./exchange";
 import { exportRecord, exportsMessages } from "./export";
 
 const record: Writer = allocateWriter(RECORD_BYTES_MAX);
@@ -47,6 +47,7 @@ export function writeRecord(exchange: Exchange): void {
   writeBytes(record, exchange.factsAt, exchange.factsBytes);
   writeCount(record, "http.request.body.size", exchange.requestSize);
   writeResponse(exchange);
+  writeToken(exchange);
   writeDurations(exchange, endedAt);
   if (!exchange.isAnswered) writeEnd();
   endRecord(exchange);
@@ -73,6 +74,7 @@ export function exportRequest(exchange: Exchange): bool {
   writeDecision(exchange);
   writeBytes(record, exchange.factsAt, exchange.factsBytes);
   writeCount(record, "http.request.body.size", exchange.requestSize);
+  writeToken(exchange);
   endRecord(exchange);
   return exportRecord(exchange, record, "mcp_guard.message", at);
 }
@@ -195,6 +197,27 @@ function writeResponse(exchange: Exchange): void {
   if (exchange.listed != 0) writeCount(record, "mcp_guard.response.listed", exchange.listed);
   if (exchange.removed != 0) writeCount(record, "mcp_guard.response.removed", exchange.removed);
   if (exchange.hidden != 0) writeCount(record, "mcp_guard.response.hidden_characters", exchange.hidden);
+}
+
+/** Not among the facts of the request: under `release` it is known before the message is, under `hold` behind it. */
+function writeToken(exchange: Exchange): void {
+  const outcome = outcomeName(exchange.tokenOutcome);
+  if (literalBytes(outcome) != 0) writeWord(record, "mcp_guard.token.exchange", outcome);
+}
+
+function outcomeName(outcome: TokenOutcome): Literal {
+  switch (outcome) {
+    case TokenOutcome.Cached:
+      return "cached";
+    case TokenOutcome.Minted:
+      return "minted";
+    case TokenOutcome.Refused:
+      return "refused";
+    case TokenOutcome.Failed:
+      return "failed";
+    default:
+      return "";
+  }
 }
 
 function writeErrorType(exchange: Exchange): void {

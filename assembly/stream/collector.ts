@@ -6,6 +6,7 @@ import { actOn } from "../host/context";
 import { NAME_BYTES_MAX } from "../limits";
 import { equalsLiteral } from "../memory/bytes";
 import { isFlagged } from "../policy/flagged";
+import { Grant } from "../policy/grant";
 import { AuditRequired, Mode, Policy } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { exportMessage, exportRequest } from "./audit-line";
@@ -20,13 +21,14 @@ import { endReading } from "./reading";
 import { refuse } from "./refuse";
 
 /** Whether a message that may pass has to wait until its record is safe. */
-export function mustWait(policy: Policy, inspection: Inspection): bool {
+export function mustWait(policy: Policy, grant: Grant | null, inspection: Inspection): bool {
   const message = inspection.message;
   if (policy.mode == Mode.Monitor) return false;
   if (policy.auditRequired == AuditRequired.All) return true;
   if (policy.auditRequired == AuditRequired.None) return false;
   if (!equalsLiteral(message.methodAt, message.methodBytes, "tools/call")) return false;
-  return inspection.findings.isHinted || isFlagged(policy, message.nameAt, min(message.nameBytes, NAME_BYTES_MAX));
+  const bytes = min(message.nameBytes, NAME_BYTES_MAX);
+  return inspection.findings.isHinted || isFlagged(policy, grant, message.nameAt, bytes);
 }
 
 /** Has the request wait, or refuses it when it cannot; either way it is held. What is known of it has been noted. */

@@ -48,6 +48,10 @@ export const enum Count {
   DroppedRecords,
   /** Requests to the collector that failed. */
   FailedCalls,
+  /** Tokens that requests found kept, those that were given, and questions to the token endpoint that brought none. */
+  CachedTokens,
+  MintedTokens,
+  FailedTokens,
   Count,
 }
 
@@ -139,8 +143,14 @@ function countName(counter: Count): Literal {
       return "mcp_guard_audit_exported";
     case Count.DroppedRecords:
       return "mcp_guard_audit_dropped";
-    default:
+    case Count.FailedCalls:
       return "mcp_guard_audit_calls_failed";
+    case Count.CachedTokens:
+      return "mcp_guard_token_cached";
+    case Count.MintedTokens:
+      return "mcp_guard_token_minted";
+    default:
+      return "mcp_guard_token_failed";
   }
 }
 

@@ -27,7 +27,12 @@ export function mayEnd(): bool {
 
 /** To be called at the end of such a callback: has a tick come at once when streams are left. */
 export function endEndings(guard: Guard): void {
-  if (areLeft && setTick(HURRY_MS)) guard.isHurried = true;
+  if (areLeft) hurry(guard);
+}
+
+/** Has a tick come at once. Should the host refuse, what it is for waits for the next one. */
+export function hurry(guard: Guard): void {
+  if (setTick(HURRY_MS)) guard.isHurried = true;
 }
 
 /** Whether this tick is one of those, which count for no time; the next one comes when it is due. */

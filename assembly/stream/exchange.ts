@@ -10,8 +10,10 @@ import {
   SURPLUS_EXCHANGES_MAX,
 } from "../limits";
 import { equalsLiteral } from "../memory/bytes";
+import { Grant } from "../policy/grant";
 import { Reason } from "../policy/reason";
 import { Truth } from "../rewrite/rewriter";
+import { Turn } from "../token/turn";
 import { Decision } from "./counters";
 import { Guard } from "./guard";
 import { Inspection } from "./inspection";
@@ -29,10 +31,22 @@ export const enum Stage {
   Waiting,
   /** The verdict is that a human must approve it (`hold`); the body is held until the approval's receipt has come. */
   Asking,
+  /** The verdict is that it passes, or there is nothing to judge; all of it is held until its token has come (`turn`). */
+  Exchanging,
   /** The request passes; nothing of it is looked at any more. */
   Passed,
   /** Refused: our reply is on its way, through our own response callbacks. */
   Refused,
+}
+
+/** What the exchange of a caller's token has come to. */
+export const enum TokenOutcome {
+  /** There was none to exchange. */
+  None,
+  Cached,
+  Minted,
+  Refused,
+  Failed,
 }
 
 const REQUEST_ID_AT: usize = offsetof<Exchange>();
@@ -70,6 +84,10 @@ export class Exchange {
 
   /** Of the request: a human stands behind it, its answer is read as messages whatever its type, it is a GET, it completes an argument of a prompt. */
   hasHuman: bool;
+  /** Anybody is named as the one who asks, be it a workload. */
+  hasPrincipal: bool;
+  /** What the rules give to the one who asks, of the heap; asked through `grantOf`. */
+  grant: Grant | null;
   wantsMessages: bool;
   isGet: bool;
   completesPrompt: bool;
@@ -84,6 +102,15 @@ export class Exchange {
 
   /** While the call waits for a human's approval. */
   hold: Hold | null;
+
+  /** Under a policy that exchanges tokens, when the request has brought one. */
+  turn: Turn | null;
+
+  /** For the record: what the exchange of its token has come to. */
+  tokenOutcome: TokenOutcome;
+
+  /** Whole seconds until a request that came too early has its tokens. */
+  retryAfter: u32;
 
   /** How many records the collector must have taken before the request goes on. */
   awaited: u64;
@@ -141,6 +168,15 @@ export function isToolCall(exchange: Exchange): bool {
   return equalsLiteral(methodAt(exchange), exchange.methodBytes, "tools/call");
 }
 
+/**
+ * What the rules of its guard's policy give to the one who asks. Null when that is nothing, and when the guard has another policy by now: a grant
+ * points into the one that it was found under.
+ */
+export function grantOf(exchange: Exchange): Grant | null {
+  const grant = exchange.grant;
+  return grant !== null && grant.generation == exchange.guard.generation ? grant : null;
+}
+
 /** Address of the copied tool or prompt name. */
 export function nameAt(exchange: Exchange): usize {
   return changetype<usize>(exchange) + NAME_AT;
@@ -191,6 +227,8 @@ export function deleteExchange(exchange: Exchange): void {
     if (before !== null) before.next = exchange.next;
   }
   if (exchange.factsAt != 0) heap.free(exchange.factsAt);
+  const grant = exchange.grant;
+  if (grant !== null) heap.free(changetype<usize>(grant));
   exchange.next = pool;
   pool = exchange;
   live--;

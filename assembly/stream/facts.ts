@@ -18,17 +18,25 @@ import {
   workloadAt,
   workloadBytes,
 } from "../identity/principal";
-import { NAME_BYTES_MAX, RECORD_BYTES_MAX, RECORD_REST, RECORD_TEXT_MAX, RECORD_URI_MAX } from "../limits";
+import {
+  NAME_BYTES_MAX,
+  RECORD_BYTES_MAX,
+  RECORD_REST,
+  RECORD_TEXT_MAX,
+  RECORD_URI_MAX,
+  RECORDED_RULES_MAX,
+} from "../limits";
 import { NO_OFFSET } from "../mcp/envelope";
 import { isModern, Kind, Message } from "../mcp/message";
 import { equalsLiteral } from "../memory/bytes";
 import { endSha256 } from "../memory/sha256";
-import { allocateWriter, clear, Writer, writeByte } from "../memory/writer";
+import { allocateWriter, clear, Writer, writeByte, writeNumber } from "../memory/writer";
 import { Findings, Subject, subjectDigestAt } from "../policy/findings";
+import { Grant, nextRule } from "../policy/grant";
 import { AuditBody, AuditLine, Policy } from "../policy/policy";
 import { bodyCharactersOf, recordBytesOf } from "../policy/record-room";
 import { writeNormal } from "../uri/normal";
-import { Exchange } from "./exchange";
+import { Exchange, grantOf } from "./exchange";
 import {
   methodTextAt,
   methodTextBytes,
@@ -90,8 +98,24 @@ export function noteIdentity(exchange: Exchange): void {
     writeByte(facts, 0x5d);
   }
   if (workloadBytes != 0) writeText(facts, "mcp_guard.workload", workloadAt, workloadBytes, RECORD_TEXT_MAX);
+  const grant = grantOf(exchange);
+  if (grant !== null) noteRules(grant);
   if (rejectedHeaders != 0) writeCount(facts, "mcp_guard.identity.headers_rejected", rejectedHeaders);
   keep(exchange);
+}
+
+/** Which rules count for the one who asks, by their places in the policy. */
+function noteRules(grant: Grant): void {
+  writeName(facts, "mcp_guard.rules");
+  writeByte(facts, 0x5b);
+  let index = nextRule(grant, 0);
+  for (let i: u32 = 0; i < min(grant.count, RECORDED_RULES_MAX); i++) {
+    if (i != 0) writeByte(facts, 0x2c);
+    writeNumber(facts, index);
+    index = nextRule(grant, index + 1);
+  }
+  writeByte(facts, 0x5d);
+  if (grant.count > RECORDED_RULES_MAX) facts.overflowed = true;
 }
 
 /** Notes which approval the call waits for. */

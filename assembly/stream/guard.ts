@@ -10,7 +10,10 @@ import { GUARDS_MAX } from "../limits";
 import { allocateWriter, clear, Writer, writeHex, writeLiteral } from "../memory/writer";
 import { createHints, freeHints, Hints } from "../policy/hints";
 import { freePolicy, Policy } from "../policy/policy";
+import { createRates, freeRates, Rates } from "../rate/rates";
 import { freeRewriter, Rewriter } from "../rewrite/rewriter";
+import { freeTokens, Tokens } from "../token/flight";
+import { loseFlight } from "../token/turn";
 import { countQueued } from "./counters";
 import { Exchange } from "./exchange";
 import { freeInspection, Inspection } from "./inspection";
@@ -59,11 +62,15 @@ export class Guard {
   pollTick: u32;
   pollFailures: u32;
   pollRound: u32;
+  /** The tokens of its callers, under a policy that exchanges them; null until there is one. */
+  tokens: Tokens | null;
   /** The records up to which calls that wait go on, or else are refused. */
   resumeUpTo: u64;
   refuseUpTo: u64;
   /** Whether the last batch that it answered was refused for good. */
   isRejected: bool;
+  /** Buckets of its policy's limits; null when it has none. */
+  rates: Rates | null;
   /** Addresses of the counters of its tools, by their slot in the policy's set; 0 when none are counted. */
   toolCounters: usize;
   /** Of its records. */
@@ -151,21 +158,42 @@ export function setPolicy(guard: Guard, policy: Policy | null, digest: u64): boo
   guard.generation++;
   if (guard.toolCounters != 0) heap.free(guard.toolCounters);
   guard.toolCounters = 0;
+  const rates = guard.rates;
+  if (rates !== null) freeRates(rates);
+  guard.rates = null;
   const old = guard.policy;
   if (old !== null) freePolicy(old);
   const hints = guard.hints;
   if (hints !== null) freeHints(hints);
   guard.hints = null;
+  const tokens = guard.tokens;
+  if (tokens !== null) {
+    // Those who wait for one find out at the next tick.
+    loseFlights(guard);
+    freeTokens(tokens);
+  }
+  guard.tokens = null;
   guard.policy = policy;
   guard.digest = digest;
   if (policy === null) return true;
-  const tools = policy.tools;
+  const tools = policy.allTools;
   if (policy.approver !== null && tools !== null) guard.hints = createHints(tools);
+  const limit = policy.rateLimit;
+  if (limit !== null && tools !== null) guard.rates = createRates(limit, tools);
   clear(line);
   writeLiteral(line, "mcp_guard_info.policy.");
   writeHex(line, digest, 16);
   guard.infoMetric = defineMetric(MetricKind.Gauge, line);
   return guard.infoMetric != NO_METRIC;
+}
+
+function loseFlights(guard: Guard): void {
+  let exchange = guard.firstHeld;
+  while (exchange !== null) {
+    const turn = exchange.turn;
+    if (turn !== null) loseFlight(turn);
+    exchange = exchange.nextHeld;
+  }
 }
 
 /**

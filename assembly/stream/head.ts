@@ -20,11 +20,13 @@ import {
   equalsLiteral,
   equalsLiteralIgnoringCase,
   Literal,
+  literalByte,
   literalBytes,
 } from "../memory/bytes";
 import { firstName, hasName, nameBytes as listedBytes, NameSet, nextName } from "../policy/name-set";
-import { HttpMethod, Policy, Unguarded } from "../policy/policy";
+import { Authorization, HttpMethod, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
+import { beginSubject, noteAuthorization } from "../token/subject";
 
 // The head at hand. Filled by `readHead`; the addresses are alive until the next host call that returns data.
 let method: HttpMethod = HttpMethod.None;
@@ -35,6 +37,9 @@ let isEncoded: bool = false;
 let hasLength: bool = false;
 let length: u64 = 0;
 let acceptsEvents: bool = false;
+/** Whether the policy does anything with tokens. */
+let takesTokens: bool = false;
+const TOKEN_PARAMETER: Literal = "access_token";
 // What would make the server answer in a form that cannot be read.
 let hasAcceptEncoding: bool = false;
 let hasRange: bool = false;
@@ -87,6 +92,8 @@ export function readHead(policy: Policy, isWatched: bool): bool {
   hasLength = false;
   length = 0;
   acceptsEvents = false;
+  takesTokens = policy.authorization != Authorization.Pass;
+  beginSubject();
   hasAcceptEncoding = false;
   hasRange = false;
   hasIfRange = false;
@@ -150,6 +157,53 @@ export function isUnguarded(policy: Policy): bool {
     entry = entry.next;
   }
   return false;
+}
+
+/**
+ * Whether the request has a token in its query (RFC 6750 section 2.3), under the name itself or one that is percent-encoded. `;` separates parameters too: some
+ * servers read it so.
+ */
+export function hasTokenInQuery(): bool {
+  const end = pathAt + pathBytes;
+  let at = pathAt;
+  // SAFETY: at < end, the path's range, in all four.
+  while (at < end && load<u8>(at) != 0x3f) at++;
+  while (at < end) {
+    at++;
+    const from = at;
+    while (at < end && load<u8>(at) != 0x3d && load<u8>(at) != 0x26 && load<u8>(at) != 0x3b) at++;
+    if (isNamed(from, at, TOKEN_PARAMETER)) return true;
+    while (at < end && load<u8>(at) != 0x26 && load<u8>(at) != 0x3b) at++;
+  }
+  return false;
+}
+
+/** Whether the text from `at` to `end` is `name` after one percent-decoding (RFC 3986 section 2.1). */
+function isNamed(at: usize, end: usize, name: Literal): bool {
+  let index: u32 = 0;
+  while (at < end) {
+    let byte = u32(load<u8>(at)); // SAFETY: at < end.
+    at++;
+    if (byte == 0x25 && at + 2 <= end) {
+      // SAFETY: two bytes stand before the end.
+      const high = hexValue(u32(load<u8>(at)));
+      const low = hexValue(u32(load<u8>(at, 1)));
+      if (high < 16 && low < 16) {
+        byte = (high << 4) | low;
+        at += 2;
+      }
+    }
+    if (index == literalBytes(name) || literalByte(name, index) != byte) return false;
+    index++;
+  }
+  return index == literalBytes(name);
+}
+
+/** What a hexadecimal digit stands for; 16 when it is none. */
+function hexValue(byte: u32): u32 {
+  if (byte - 0x30 < 10) return byte - 0x30;
+  const letter = (byte | 0x20) - 0x61;
+  return letter < 6 ? letter + 10 : 16;
 }
 
 /** Gives `mirror` the headers that it is about. To be called before the next host call that returns data. */
@@ -241,6 +295,8 @@ function noteHeader(): void {
         if (containsLiteralIgnoringCase(valueAt, valueBytes, "text/event-stream")) acceptsEvents = true;
       } else if (nameIs("accept-encoding")) {
         hasAcceptEncoding = true;
+      } else if (takesTokens && nameIs("authorization")) {
+        noteAuthorization(valueAt, valueBytes);
       }
       break;
     case 0x63: // c

@@ -1,7 +1,7 @@
 // What is needed to read one request body: the JSON reader, the envelope and its message, in one block. A stream has one
 // from its headers to its verdict; then it goes back to its guard, so that long response streams do not keep it.
 //
-//   block:  | Inspection | JsonReader | Envelope | Message | Mirror | Findings | caller | reader block | envelope block | mirror block |
+//   block:  | Inspection | key of its principal | JsonReader | Envelope | Message | Mirror | Findings | caller | reader block | envelope block | mirror block |
 
 import { freeReader, initReader, JsonReader, readerBlockBytes, readerHeldBytes, resetReader } from "../json/reader";
 import { ENVELOPE_BLOCK_BYTES, Envelope, initEnvelope, resetEnvelope } from "../mcp/envelope";
@@ -10,6 +10,7 @@ import { initMirror, MIRROR_BLOCK_BYTES, MIRROR_BYTES, Mirror, mirrorHeldBytes, 
 import { Buffer, emptyBuffer, freeBuffer, initBuffer } from "../memory/buffer";
 import { FINDINGS_BYTES, Findings, initFindings, resetFindings } from "../policy/findings";
 import { Policy } from "../policy/policy";
+import { PRINCIPAL_KEY_BYTES } from "../rate/principals";
 import { Guard } from "./guard";
 
 @unmanaged
@@ -23,6 +24,9 @@ export class Inspection {
   /** Under a policy that asks humans: who makes the request and where it goes (approval/caller.ts). */
   caller: Buffer;
   hasPrincipal: bool;
+  /** Under a policy with rate limits: whether a principal is named, and where its key stands (rate/principals.ts), behind this record. */
+  hasRateKey: bool;
+  rateKeyAt: usize;
   /** Bytes of the block. */
   blockBytes: u32;
   /** The guard's generation of the policy whose limits it has. */
@@ -84,7 +88,7 @@ export function freeInspection(inspection: Inspection): void {
 
 function recordBytes(): u32 {
   return u32(
-    aligned(offsetof<Inspection>()) +
+    aligned(offsetof<Inspection>() + PRINCIPAL_KEY_BYTES) +
       aligned(offsetof<JsonReader>()) +
       aligned(offsetof<Envelope>()) +
       aligned(offsetof<Message>()) +
@@ -102,7 +106,8 @@ function createInspection(policy: Policy): Inspection {
   const bytes = inspectionBytes(policy);
   let at = heap.alloc(bytes);
   const inspection = changetype<Inspection>(at);
-  at += aligned(offsetof<Inspection>());
+  inspection.rateKeyAt = at + offsetof<Inspection>();
+  at += aligned(offsetof<Inspection>() + PRINCIPAL_KEY_BYTES);
   inspection.reader = changetype<JsonReader>(at);
   at += aligned(offsetof<JsonReader>());
   inspection.envelope = changetype<Envelope>(at);
@@ -125,5 +130,6 @@ function createInspection(policy: Policy): Inspection {
   initFindings(inspection.findings);
   initBuffer(inspection.caller);
   inspection.hasPrincipal = false;
+  inspection.hasRateKey = false;
   return inspection;
 }

@@ -9,7 +9,7 @@ import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
 import { Policy } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
-import { Exchange } from "./exchange";
+import { Exchange, grantOf } from "./exchange";
 import { giveBackInspection, Inspection, takeInspection } from "./inspection";
 
 /**
@@ -24,12 +24,13 @@ export function judgeText(exchange: Exchange, policy: Policy, inspection: Inspec
 }
 
 function judge(exchange: Exchange, policy: Policy, first: Message, second: Inspection, text: Buffer): Reason {
+  const grant = grantOf(exchange);
   // Whether its server calls the tool destructive has been found out with the first text, whose name it has.
-  let fault = readPiece(policy, null, second.envelope, second.findings, text.at, text.length);
+  let fault = readPiece(policy, grant, null, second.envelope, second.findings, text.at, text.length);
   if (fault == Fault.None) fault = finishEnvelope(second.envelope);
   if (fault != Fault.None) return reasonOfFault(fault, second.reader.error);
   if (!isSameCall(first, second.message)) return Reason.ParamsInvalid;
-  return decide(policy, second.message, second.findings, exchange.hasHuman);
+  return decide(policy, grant, second.message, second.findings, exchange.hasHuman, exchange.hasPrincipal);
 }
 
 function isSameCall(first: Message, second: Message): bool {

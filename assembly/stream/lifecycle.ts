@@ -7,6 +7,7 @@ import { createGuard, deleteGuard, guardOf } from "./guard";
 import { letGo } from "./held";
 import { endReading } from "./reading";
 import { endResponse } from "./response";
+import { endTurn } from "./token-turns";
 
 /** `proxy_on_context_create`: a guard when there is no parent, else an exchange of the guard `parentId`. */
 export function createContext(contextId: u32, parentId: u32): void {
@@ -25,6 +26,7 @@ export function deleteContext(contextId: u32): void {
   if (exchange !== null) {
     letGo(exchange);
     endHold(exchange);
+    endTurn(exchange);
     endReading(exchange);
     endResponse(exchange);
     deleteExchange(exchange);

@@ -3,7 +3,7 @@
 
 import { LogLevel } from "../host/abi";
 import { log } from "../host/log";
-import { sendReply } from "../host/reply";
+import { sendReply, setReplyHeader, setReplyNumber } from "../host/reply";
 import { TEXT_BYTES_MAX, VERSION_BYTES_MAX } from "../limits";
 import { isModern, Kind, Message, Shape } from "../mcp/message";
 import { equalsLiteral, literalBytes } from "../memory/bytes";
@@ -21,6 +21,7 @@ import {
 import { RefusalDetail, RefusalForm } from "../policy/policy";
 import { Answer, infoOf, Reason, ReasonInfo } from "../policy/reason";
 import { Truth } from "../rewrite/rewriter";
+import { leaveFlight } from "../token/turn";
 import { Decision } from "./counters";
 import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { hold, letGo } from "./held";
@@ -81,7 +82,10 @@ function send(
   clear(details);
   writeLiteral(details, "mcp_guard.");
   writeLiteral(details, info.name);
-  const sent = sendReply(status, details, text, reason == Reason.HttpMethod ? "DELETE, GET, HEAD, OPTIONS, POST" : "");
+  setHeader(exchange, reason);
+  const turn = exchange.turn;
+  if (turn !== null) leaveFlight(turn, exchange.guard.tokens);
+  const sent = sendReply(status, details, text);
   logRefusal(exchange, info);
   if (sent) {
     if (!exchange.upstreamAnswered) {
@@ -112,7 +116,28 @@ export function refuseWithoutRecord(): void {
   writeLiteral(details, "mcp_guard.");
   writeLiteral(details, info.name);
   // Should the host refuse, the headers stay held: the callback that calls this returns HoldHeaders.
-  sendReply(info.status, details, body, "");
+  sendReply(info.status, details, body);
+}
+
+/** The header that makes a refusal useful to a client that knows HTTP. */
+function setHeader(exchange: Exchange, reason: Reason): void {
+  switch (reason) {
+    case Reason.HttpMethod:
+      // RFC 9110 section 10.2.1.
+      setReplyHeader("allow", "DELETE, GET, HEAD, OPTIONS, POST");
+      break;
+    case Reason.TokenInvalid:
+    case Reason.TokenExchangeRefused:
+      // RFC 6750 section 3.1: the client gets another token.
+      setReplyHeader("www-authenticate", 'Bearer error="invalid_token"');
+      break;
+    case Reason.RateLimited:
+      // RFC 6585 section 4, RFC 9110 section 10.2.3.
+      setReplyNumber("retry-after", exchange.retryAfter);
+      break;
+    default:
+      break;
+  }
 }
 
 /** Writes the reply's body and gives its HTTP status (MCP: refusals, by revision and by configuration). */

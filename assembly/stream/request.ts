@@ -1,12 +1,21 @@
 // The request side of an exchange: headers, body, trailers, verdict. A request passes only when its whole body has been
 // read and judged; until then Envoy holds it.
 
-import { Action, BufferId, HOLD_WHOLE_BODY, ListenerDirection } from "../host/abi";
+import { Action, BufferId, HOLD_WHOLE_BODY, ListenerDirection, MapId } from "../host/abi";
 import { readBuffer } from "../host/buffer";
+import { removeHeader } from "../host/headers";
 import { landedAt } from "../host/landing";
 import { integerProperty } from "../host/property";
 import { headerCount, removeFromTrailers, removeIdentityHeader } from "../identity/header";
-import { findPrincipal, isConflict, isHeaderTrusted, isHuman, rejectedHeaders } from "../identity/principal";
+import { findGrant } from "../identity/matching";
+import {
+  findPrincipal,
+  isConflict,
+  isHeaderTrusted,
+  isHuman,
+  isSomebody,
+  rejectedHeaders,
+} from "../identity/principal";
 import { isComplete } from "../json/reader";
 import { METHOD_BYTES_MAX, NAME_BYTES_MAX, PIECE_BYTES, REQUEST_ID_BYTES_MAX, TAIL_BYTES_MAX } from "../limits";
 import { finishEnvelope } from "../mcp/envelope";
@@ -18,13 +27,14 @@ import { equalsLiteral } from "../memory/bytes";
 import { decide } from "../policy/decide";
 import { readPiece } from "../policy/findings";
 import { Identity } from "../policy/identity";
-import { Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
+import { Authorization, Direction, HttpMethod, Mode, Policy, RequestBody, RequestHeaders } from "../policy/policy";
 import { Reason, reasonOfFault } from "../policy/reason";
+import { forgetSubject } from "../token/subject";
 import { askApproval, keepPrincipal, keepTarget, needsApproval } from "./approval";
 import { exportMessage } from "./audit-line";
 import { mustWait, wait } from "./collector";
 import { Count, count, Decision } from "./counters";
-import { Exchange, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
+import { Exchange, grantOf, methodAt, nameAt, requestIdAt, Stage } from "./exchange";
 import { leavesRecord, noteHead, noteIdentity, noteMessage } from "./facts";
 import {
   askForWholeResponse,
@@ -32,6 +42,7 @@ import {
   checkHead,
   checkSource,
   copyMirror,
+  hasTokenInQuery,
   headMethod,
   requestIdAt as headRequestIdAt,
   requestIdBytes as headRequestIdBytes,
@@ -41,11 +52,19 @@ import {
 } from "./head";
 import { hold, letGo } from "./held";
 import { Inspection } from "./inspection";
+import { keepRateKey, takeRate } from "./rate";
 import { accountReading, endReading, startReading } from "./reading";
 import { refuse } from "./refuse";
+import { awaitToken, beginToken, noteBody, waitsForToken } from "./token-turns";
 
 /** `proxy_on_request_headers`: `endOfStream` means that no body will come. */
 export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action {
+  const action = judgeHeaders(exchange, endOfStream);
+  forgetSubject();
+  return action;
+}
+
+function judgeHeaders(exchange: Exchange, endOfStream: bool): Action {
   const policy = exchange.guard.policy;
   if (policy === null) {
     refuse(exchange, Reason.ConfigInvalid);
@@ -69,17 +88,26 @@ export function onRequestHeaders(exchange: Exchange, endOfStream: bool): Action 
   if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
   const inspection = exchange.inspection;
   if (policy.approver !== null && inspection !== null) keepPrincipal(inspection, identity !== null);
+  if (inspection !== null) keepRateKey(inspection, policy, identity !== null);
   if (isExempt) return pass(exchange, Decision.Unguarded);
   // Monitor mode changes nothing.
   if (policy.mode == Mode.Enforce && !askForWholeResponse()) return declineHeaders(exchange, policy, Reason.Internal);
-  if (endOfStream) return pass(exchange, Decision.Pass);
+  if (policy.mode == Mode.Enforce) {
+    reason = beginToken(exchange, policy, !endOfStream);
+    if (reason != Reason.None) return declineHeaders(exchange, policy, reason);
+  }
+  if (endOfStream) {
+    if (!waitsForToken(exchange)) return pass(exchange, Decision.Pass);
+    exchange.stage = Stage.Exchanging;
+    return Action.HoldHeaders;
+  }
   if (policy.mode == Mode.Monitor) {
     exchange.stage = Stage.Watching;
     return Action.Continue;
   }
   exchange.stage = Stage.Reading;
   if (!hold(exchange)) return declineHeaders(exchange, policy, Reason.Internal);
-  return policy.requestHeaders == RequestHeaders.Hold ? Action.HoldHeaders : Action.Continue;
+  return policy.requestHeaders == RequestHeaders.Hold || waitsForToken(exchange) ? Action.HoldHeaders : Action.Continue;
 }
 
 /** None when the head may pass; then everything is ready to read the body, if one comes. */
@@ -87,6 +115,8 @@ function checkRequest(exchange: Exchange, policy: Policy, endOfStream: bool): Re
   if (asksForUpgrade()) return Reason.HttpUpgrade;
   let reason = checkSource(policy);
   if (reason == Reason.None) reason = checkHead(policy, endOfStream);
+  const takesTokens = policy.authorization != Authorization.Pass && policy.mode == Mode.Enforce;
+  if (reason == Reason.None && takesTokens && hasTokenInQuery()) reason = Reason.TokenInvalid;
   if (reason != Reason.None || endOfStream) return reason;
   if (!startReading(exchange, policy)) return Reason.Overloaded;
   const inspection = exchange.inspection;
@@ -100,6 +130,9 @@ function checkRequest(exchange: Exchange, policy: Policy, endOfStream: bool): Re
 function identify(exchange: Exchange, policy: Policy, identity: Identity): Reason {
   findPrincipal(identity);
   exchange.hasHuman = isHuman();
+  exchange.hasPrincipal = isSomebody();
+  const rules = policy.rules;
+  if (rules !== null) exchange.grant = findGrant(identity, rules, exchange.guard.generation);
   if (leavesRecord(policy)) noteIdentity(exchange);
   count(Count.RejectedHeaders, rejectedHeaders);
   const isLeft = isHeaderTrusted || headerCount == 0 || policy.mode == Mode.Monitor;
@@ -113,7 +146,8 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   const inspection = exchange.inspection;
   if (exchange.stage == Stage.Passed) return Action.Continue;
   if (exchange.stage == Stage.Asking) return held(exchange);
-  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting) return Action.HoldBody;
+  if (isDecided(exchange)) return Action.HoldBody;
+  noteBody(exchange);
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldBody;
@@ -130,10 +164,16 @@ export function onRequestBody(exchange: Exchange, bytes: u32, endOfStream: bool)
   if (exchange.stage == Stage.Watching) return Action.Continue;
   if (policy.requestBody == RequestBody.Stream) {
     // The callback that has the end of the root value is held, and all that follow: what went before is no JSON text.
-    if (!isComplete(inspection.reader)) return letFlow(exchange, policy, inspection);
+    if (!isComplete(inspection.reader) && !waitsForToken(exchange)) return letFlow(exchange, policy, inspection);
     if (!hold(exchange)) return decline(exchange, policy, Reason.Internal) ? Action.HoldBody : Action.Continue;
   }
   return Action.HoldBody;
+}
+
+/** Whether there is a verdict, and what still comes of the request waits for more than that. */
+function isDecided(exchange: Exchange): bool {
+  const stage = exchange.stage;
+  return stage == Stage.Refused || stage == Stage.Waiting || stage == Stage.Exchanging;
 }
 
 /** How a body waits: so that it can be replaced when it is not the one that goes on. */
@@ -143,7 +183,7 @@ function held(exchange: Exchange): Action {
 }
 
 /** Lets go on what has come so far. From then on the server may keep the request waiting, which is no stall of ours. */
-function letFlow(exchange: Exchange, policy: Policy, inspection: Inspection): Action {
+export function letFlow(exchange: Exchange, policy: Policy, inspection: Inspection): Action {
   letGo(exchange);
   exchange.heldBytes = 0;
   accountReading(exchange, policy, inspection);
@@ -156,9 +196,7 @@ export function onRequestTrailers(exchange: Exchange): Action {
   const inspection = exchange.inspection;
   if (policy !== null && !cleanTrailers(exchange, policy)) return declineHeaders(exchange, policy, Reason.Internal);
   if (exchange.stage == Stage.Passed) return Action.Continue;
-  if (exchange.stage == Stage.Refused || exchange.stage == Stage.Waiting || exchange.stage == Stage.Asking) {
-    return Action.HoldHeaders;
-  }
+  if (isDecided(exchange) || exchange.stage == Stage.Asking) return Action.HoldHeaders;
   if (policy === null || inspection === null) {
     refuse(exchange, Reason.Internal);
     return Action.HoldHeaders;
@@ -167,13 +205,20 @@ export function onRequestTrailers(exchange: Exchange): Action {
   return conclude(exchange, policy, inspection, false) ? Action.Continue : Action.HoldHeaders;
 }
 
-/** Takes identity headers out of the trailers, where none has any business. False when the host refuses. */
+/** Takes tokens and identity headers out of the trailers, where none has any business. False when the host refuses. */
 function cleanTrailers(exchange: Exchange, policy: Policy): bool {
+  if (isExchanged(exchange, policy) && !removeHeader(MapId.RequestTrailers, "authorization")) return false;
   const identity = policy.identity;
   if (identity === null || identity.headerBytes == 0 || exchange.decision == Decision.Outbound) return true;
   const found = removeFromTrailers(identity, policy.mode == Mode.Monitor);
   if (found > 0) count(Count.RejectedHeaders, found);
   return found >= 0;
+}
+
+/** Whether no token of the caller's goes on to the server. */
+function isExchanged(exchange: Exchange, policy: Policy): bool {
+  if (policy.authorization == Authorization.Pass || policy.mode == Mode.Monitor) return false;
+  return exchange.decision != Decision.Outbound && exchange.decision != Decision.Unguarded;
 }
 
 /**
@@ -212,7 +257,15 @@ function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, by
     const piece = min(bytes - start, PIECE_BYTES);
     if (!readBuffer(BufferId.RequestBody, start, piece)) return Reason.Internal;
     const hints = exchange.guard.hints;
-    const fault = readPiece(policy, hints, inspection.envelope, inspection.findings, landedAt(), piece);
+    const fault = readPiece(
+      policy,
+      grantOf(exchange),
+      hints,
+      inspection.envelope,
+      inspection.findings,
+      landedAt(),
+      piece,
+    );
     if (fault != Fault.None) return reasonOfFault(fault, inspection.reader.error);
     start += piece;
   }
@@ -223,11 +276,13 @@ function readPart(exchange: Exchange, policy: Policy, inspection: Inspection, by
 function conclude(exchange: Exchange, policy: Policy, inspection: Inspection, isInBody: bool): bool {
   let fault = finishEnvelope(inspection.envelope);
   if (fault == Fault.None) fault = checkMirror(inspection.message, inspection.mirror);
+  const grant = grantOf(exchange);
   let reason =
     fault == Fault.None
-      ? decide(policy, inspection.message, inspection.findings, exchange.hasHuman)
+      ? decide(policy, grant, inspection.message, inspection.findings, exchange.hasHuman, exchange.hasPrincipal)
       : reasonOfFault(fault, inspection.reader.error);
-  const asks = reason == Reason.None && needsApproval(policy, inspection);
+  if (reason == Reason.None) reason = takeRate(exchange, inspection);
+  const asks = reason == Reason.None && needsApproval(policy, grant, inspection);
   if (asks && policy.mode == Mode.Monitor) reason = Reason.ApprovalPending;
   if (reason != Reason.None) return !decline(exchange, policy, reason);
   noteInspection(exchange, policy, inspection);
@@ -240,7 +295,8 @@ function conclude(exchange: Exchange, policy: Policy, inspection: Inspection, is
     }
     return false;
   }
-  if (mustWait(policy, inspection)) {
+  if (awaitToken(exchange, policy, !isInBody)) return false;
+  if (mustWait(policy, grant, inspection)) {
     wait(exchange);
     return false;
   }

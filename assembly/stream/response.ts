@@ -28,6 +28,7 @@ import {
   Rewriting,
   rewritingBytes,
 } from "./rewriting";
+import { checkToken, hasKeptToken } from "./token-turns";
 
 /** From here on a status says that the request was not served (RFC 9110 section 15.5). */
 const CLIENT_ERROR: u32 = 400;
@@ -38,10 +39,12 @@ export function onResponseHeaders(exchange: Exchange, endOfStream: bool): Action
   // Anything that is not our own reply comes from the upstream, perhaps before the verdict: it has only seen headers.
   const policy = exchange.guard.policy;
   if (policy === null || endOfStream || !isGuarded(exchange)) {
+    if (hasKeptToken(exchange) && readResponseHead()) checkToken(exchange, responseStatus);
     exchange.upstreamAnswered = true;
     return Action.Continue;
   }
   const reason = beginResponse(exchange, policy);
+  checkToken(exchange, responseStatus);
   if (policy.mode == Mode.Monitor) {
     if (reason != Reason.None) stopWatching(exchange, reason);
   } else if (reason != Reason.None) {

@@ -33,7 +33,7 @@ import {
 } from "../sse/reader";
 import { wholeCharacters, writeLine } from "../sse/writer";
 import { exportResponse } from "./audit-line";
-import { Exchange, isToolCall } from "./exchange";
+import { Exchange, grantOf, isToolCall } from "./exchange";
 import { noteAnswer } from "./facts";
 import { Guard } from "./guard";
 
@@ -163,6 +163,7 @@ function rewriterOf(rewriting: Rewriting, policy: Policy): Rewriter {
   rewriter.isStrict = rewriting.isEvents;
   rewriter.completesPrompt = rewriting.completesPrompt;
   rewriter.hints = guard.hints;
+  rewriter.grant = grantOf(rewriting.exchange);
   rewriting.rewriter = rewriter;
   return rewriter;
 }

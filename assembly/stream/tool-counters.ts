@@ -1,5 +1,5 @@
-// Calls by tool, for the tools that the policy lists: how many went through and how many were refused. A name of a metric stays in the proxy for
-// ever, so only names of the configuration become one, up to `metrics.tools`, each once per VM.
+// Calls by tool, for the tools that the policy lists, for everybody or in a rule: how many went through and how many were refused. A name of a
+// metric stays in the proxy for ever, so only names of the configuration become one, up to `metrics.tools`, each once per VM.
 
 import { MetricKind } from "../host/abi";
 import { addToMetric, defineMetric, NO_METRIC } from "../host/metric";
@@ -31,7 +31,7 @@ const metric: Writer = allocateWriter(METRIC_NAME_BYTES_MAX);
 
 /** Gives `guard`, which has just got this policy, the counters of its tools; `setPolicy` takes them back. False when the host refuses one. */
 export function defineToolCounters(guard: Guard, policy: Policy): bool {
-  const tools = policy.tools;
+  const tools = policy.allTools;
   if (tools === null || policy.metricTools == 0) return true;
   guard.toolCounters = heap.alloc(usize(tools.slotCount) << 2);
   memory.fill(guard.toolCounters, 0, usize(tools.slotCount) << 2);
@@ -59,7 +59,7 @@ export function countTool(exchange: Exchange): void {
   const guard = exchange.guard;
   const policy = guard.policy;
   if (guard.toolCounters == 0 || policy === null) return;
-  const tools: NameSet | null = policy.tools;
+  const tools: NameSet | null = policy.allTools;
   if (tools === null || exchange.nameBytes == 0) return;
   if (!isToolCall(exchange)) return;
   const slot = slotOf(tools, nameAt(exchange), exchange.nameBytes);

@@ -11,6 +11,7 @@ import { Exchange, Stage } from "./exchange";
 import { hasRecords } from "./export";
 import { countGuard, Guard } from "./guard";
 import { refuse } from "./refuse";
+import { hasFlights, tendTokens, waitsForToken } from "./token-turns";
 
 /** One tick of `guard`: refuses what has made no progress, and stops ticking when nothing waits. */
 export function watch(guard: Guard): void {
@@ -22,14 +23,15 @@ export function watch(guard: Guard): void {
     const after = exchange.nextHeld;
     // The first tick after progress comes at any moment of its period, so it does not count.
     const isStalled = guard.tick - exchange.progressTick > guard.ticksPerStall;
-    // A human takes longer, and such a call has an end of its own.
-    if (isStalled && exchange.stage != Stage.Asking) giveUp(exchange);
+    // A human takes longer, and such a call has an end of its own; so has a question for a token.
+    if (isStalled && exchange.stage != Stage.Asking && !waitsForToken(exchange)) giveUp(exchange);
     exchange = after;
   }
+  tendTokens(guard);
   tendHolds(guard);
   flush(guard);
   endEndings(guard);
-  if (guard.firstHeld === null && !hasRecords(guard) && setTick(0)) guard.isTicking = false;
+  if (guard.firstHeld === null && !hasRecords(guard) && !hasFlights(guard) && setTick(0)) guard.isTicking = false;
 }
 
 function giveUp(exchange: Exchange): void {

@@ -9,10 +9,9 @@ import { bytesPerWaitingCall } from "./approval-memory.ts";
 import { measureModule } from "./approval-module.ts";
 import { measurePrices, SMALL_CALLS } from "./approval-price.ts";
 import { type ApprovalResults, approvalMarkdown, approvalSummary, SLICES } from "./approval-report.ts";
+import { fillIn } from "./document.ts";
 import { describeMachine } from "./machine.ts";
 
-const BEGIN = "<!-- approval: begin, written by make bench-approval -->";
-const END = "<!-- approval: end -->";
 const POLL_TIMES_MS = [1_000, 250];
 
 const numberOf = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise);
@@ -40,15 +39,7 @@ if (isWhole) {
   mkdirSync(projectPath("bench", "results"), { recursive: true });
   writeFileSync(projectPath("bench", "results", "approval.json"), `${JSON.stringify(results, undefined, 2)}\n`);
   writeFileSync(projectPath("bench", "results", "approval.md"), page);
-  fillIn(projectPath("docs", "performance.md"), approvalSummary(results));
+  fillIn(projectPath("docs", "performance.md"), "approval", approvalSummary(results));
 } else {
   console.log(page);
-}
-
-/** Puts a text between the two marks of a document. @throws Error when it does not have them. */
-function fillIn(file: string, summary: string): void {
-  const document = readFileSync(file, "utf8");
-  const [from, to] = [document.indexOf(BEGIN), document.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`${file} has no ${BEGIN} with ${END} behind it`);
-  writeFileSync(file, `${document.slice(0, from + BEGIN.length)}\n\n${summary}\n\n${document.slice(to)}`);
 }

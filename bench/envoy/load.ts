@@ -7,6 +7,8 @@ export type Protocol = "h1" | "h2";
 export interface Request {
   readonly path: string;
   readonly body: Buffer;
+  /** In addition to those of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Answer {
@@ -70,8 +72,8 @@ const FIELDS = {
   accept: "application/json, text/event-stream",
 };
 
-async function openHttp1(port: number, { path, body }: Request): Promise<Line> {
-  const fields = Object.entries({ host: "bench", ...FIELDS, "content-length": body.length });
+async function openHttp1(port: number, { path, body, headers }: Request): Promise<Line> {
+  const fields = Object.entries({ host: "bench", ...FIELDS, ...headers, "content-length": body.length });
   const head = `POST ${path} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
   const bytes = Buffer.concat([Buffer.from(head), body]);
   let socket: Socket | undefined;
@@ -153,13 +155,14 @@ function unchunked(text: string): string {
   }
 }
 
-async function openHttp2(port: number, { path, body }: Request): Promise<Line> {
+async function openHttp2(port: number, { path, body, headers }: Request): Promise<Line> {
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   await new Promise((resolve, reject) => session.once("connect", resolve).once("error", reject));
   return {
     send: () =>
       new Promise<Answer>((resolve, reject) => {
-        const stream = session.request({ ":method": "POST", ":path": path, ...FIELDS, "content-length": body.length });
+        const fields = { ...FIELDS, ...headers, "content-length": body.length };
+        const stream = session.request({ ":method": "POST", ":path": path, ...fields });
         let status = 0;
         let text = "";
         stream.setEncoding("latin1");

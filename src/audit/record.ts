@@ -49,6 +49,7 @@ export interface AuditRecord extends Claimed {
   readonly "mcp_guard.user.source"?: "jwt" | "header" | "peer";
   readonly "mcp_guard.user.act"?: readonly string[];
   readonly "mcp_guard.workload"?: string;
+  readonly "mcp_guard.rules"?: readonly number[];
   readonly "mcp_guard.approval.id"?: string;
   readonly "mcp_guard.approval.approver"?: string;
   readonly "mcp.method.name"?: string;

@@ -68,11 +68,14 @@ function durations(record: Claimed): string {
 
 function details(record: Claimed): string {
   const actors = record["mcp_guard.user.act"];
+  const rules = record["mcp_guard.rules"];
   const error = record["error.type"] === record["mcp_guard.reason"] ? undefined : record["error.type"];
   const labels: [string, string][] = [
     ["issuer", text(record["mcp_guard.user.issuer"])],
     ["acting", Array.isArray(actors) ? actors.map(text).join(" for ") : text(actors)],
     ["workload", text(record["mcp_guard.workload"])],
+    ["rules", Array.isArray(rules) ? rules.map(text).join(", ") : text(rules)],
+    ["token", text(record["mcp_guard.token.exchange"])],
     ["approval", text(record["mcp_guard.approval.id"])],
     ["approved by", text(record["mcp_guard.approval.approver"])],
     ["identity headers rejected", text(record["mcp_guard.identity.headers_rejected"])],

@@ -33,6 +33,8 @@ const LISTABLE: ReadonlySet<string> = new Set([
   "approval_not_configured",
   "argument_not_allowed",
   "human_required",
+  "principal_required",
+  "rate_limited",
   "audit_unavailable",
   "arguments_too_large",
   "approval_pending",
@@ -91,6 +93,7 @@ export class Suggestion {
   private lastTime = "";
   private unguarded = 0;
   private leftOut = 0;
+  private ruled = 0;
   private readonly tools = new Tally(NAMES_MAX);
   private readonly prompts = new Tally(NAMES_MAX);
   private readonly methods = new Tally(NAMES_MAX);
@@ -109,6 +112,7 @@ export class Suggestion {
     if (record.time > this.lastTime) this.lastTime = record.time;
     if (record["mcp_guard.decision"] === "unguarded") this.unguarded++;
     if (record["mcp_guard.response.removed"] !== undefined) this.leftOut++;
+    if (record["mcp_guard.rules"] !== undefined) this.ruled++;
     const reason = record["mcp_guard.reason"];
     const user = userOf(record);
     const isJudged = ["allow", "refuse", "would_refuse"].includes(record["mcp_guard.decision"]);
@@ -260,6 +264,11 @@ export class Suggestion {
     }
     if (this.leftOut > 0) {
       lines.push(`of ${this.leftOut} responses something was left out, or would have been (docs/responses.md)`);
+    }
+    if (this.ruled > 0) {
+      lines.push(
+        `${this.ruled} exchanges were of identities that rules give more than others: what they used is proposed above for everybody`,
+      );
     }
     return lines.length === 0 ? [] : ["#", "# Also:", ...lines.map((line) => `#   ${line}`)];
   }

@@ -62,9 +62,19 @@ export function matchesOf(plugin: Plugin): readonly { mode: string; ports: reado
   }));
 }
 
-/** The tools that a policy lists. */
+/** The tools that a policy lists for everybody. */
 export function listedTools(plugin: Plugin): string[] {
   return texts(plugin.policy?.tool_allowlist);
+}
+
+/** The rules of a policy: what it lists for some. */
+export function policyRules(policy: unknown): readonly unknown[] {
+  return list(get(policy, "rules"));
+}
+
+/** The issuers whose tokens name the principal. */
+export function tokenIssuers(policy: unknown): string[] {
+  return list(get(policy, "identity", "jwt")).map((source) => text(get(source, "issuer")));
 }
 
 /** Where a member of the policy stands. */

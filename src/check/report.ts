@@ -16,6 +16,7 @@ import {
 } from "./rule.ts";
 import { RULES, WORLD_RULES } from "./rules/all.ts";
 import { approvalNote } from "./rules/approval.ts";
+import { credentialNote } from "./rules/identity.ts";
 import { type Server, type World, worldOf } from "./world.ts";
 import type { Place } from "./yaml-text.ts";
 
@@ -67,6 +68,12 @@ export interface Report {
 
 /** Letters of what was found, at most: names and images are the writer's to choose. */
 const FOUND_LENGTH_MAX = 500;
+
+/** What there is to add to a yes. */
+const NOTES: Partial<Readonly<Record<Question, (server: Server) => string>>> = {
+  identity: credentialNote,
+  approval: ({ guards }) => approvalNote(guards.map(({ policy }) => policy)),
+};
 
 const QUESTION_ORDER = Object.keys(QUESTIONS) as Question[];
 
@@ -172,10 +179,7 @@ function answer(
   const inputs = [...(missing.get(question) ?? [])];
   if (inputs.length > 0)
     return { verdict: "not checked", note: `needs ${inputs.map((name) => INPUTS[name]).join(", and ")}` };
-  return {
-    verdict: "yes",
-    note: question === "approval" ? approvalNote(server.guards.map(({ policy }) => policy)) : "",
-  };
+  return { verdict: "yes", note: NOTES[question]?.(server) ?? "" };
 }
 
 function cut(text: string): string {

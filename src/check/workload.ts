@@ -24,6 +24,9 @@ export interface Container {
   isInit: boolean;
 }
 
+/** The name that Istio's injection gives to the proxy's container. One of this name in a manifest is what injection completes. */
+export const PROXY_CONTAINER = "istio-proxy";
+
 const POD_PATHS: Readonly<Record<string, Path>> = {
   Pod: [],
   Deployment: ["spec", "template"],

@@ -19,6 +19,19 @@ export interface Collector {
   readonly app: string;
 }
 
+/** An issuer of callers' tokens, and where its keys are. */
+export interface TokenIssuer {
+  readonly issuer: string;
+  readonly jwksUri: string;
+}
+
+/** A variable of the guard, from a key of a Secret in its namespace. */
+export interface SecretVariable {
+  readonly variable: string;
+  readonly secret: string;
+  readonly key: string;
+}
+
 /** A server and what stands around it. */
 export interface GuardedServer {
   readonly name: string;
@@ -37,6 +50,12 @@ export interface GuardedServer {
   readonly roleArn: string | undefined;
   readonly sts: ExternalHost | undefined;
   readonly collector: Collector | undefined;
+  /** Where callers' tokens are exchanged. */
+  readonly tokenService: ExternalHost | undefined;
+  readonly issuers: readonly TokenIssuer[];
+  /** What callers' tokens are made for. */
+  readonly audiences: readonly string[];
+  readonly secrets: readonly SecretVariable[];
   readonly clients: "default" | "legacy" | "modern";
   readonly isWaypoint: boolean;
   readonly isTrafficExtension: boolean;
@@ -49,6 +68,11 @@ const PINNED = /^([^@]+)@(sha256:[0-9a-f]{64})$/;
 /** A path without anything that Istio takes for a pattern. */
 const PATH = /^\/[A-Za-z0-9._~/-]{0,1023}$/;
 const ROLE = /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
+/** https, without what no such place has: a user, a query, a fragment. */
+const HTTPS_URL = /^https:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/;
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+const SECRET_KEY = /^[A-Za-z0-9._-]{1,253}$/;
+const AUDIENCE = /^[!-~]{1,512}$/;
 const PORT_MAX = 65_535;
 const ADDRESS_BITS: Readonly<Record<number, number>> = { 4: 32, 6: 128 };
 
@@ -203,4 +227,43 @@ export function parseCollector(value: string): Collector {
 export function parseRoleArn(value: string): string {
   if (ROLE.test(value)) return value;
   throw wrongOption("role-arn", value, "expected arn:aws:iam::<account>:role/<name>");
+}
+
+/**
+ * `issuer=url of its keys`.
+ * @throws GuardError `ERR_USAGE`.
+ */
+export function parseIssuer(value: string): TokenIssuer {
+  const equals = value.indexOf("=");
+  const [issuer, jwksUri] = [value.slice(0, Math.max(equals, 0)), value.slice(equals + 1)];
+  if (AUDIENCE.test(issuer) && HTTPS_URL.test(jwksUri)) return { issuer, jwksUri };
+  throw wrongOption(
+    "issuer",
+    value,
+    "expected <issuer>=<https link of its keys>, such as https://idp.example=https://idp.example/jwks.json",
+  );
+}
+
+/**
+ * The audience of callers' tokens.
+ * @throws GuardError `ERR_USAGE`.
+ */
+export function parseAudience(value: string): string {
+  if (AUDIENCE.test(value)) return value;
+  throw wrongOption("audience", value, "expected 1 to 512 printable letters without a space");
+}
+
+/**
+ * `variable=secret/key`.
+ * @throws GuardError `ERR_USAGE`. What stands behind the variable is not in the message: it may be the secret itself.
+ */
+export function parseSecret(value: string): SecretVariable {
+  const [, variable = "", secret = "", key = ""] = /^([^=]*)=([^/]*)\/(.*)$/.exec(value) ?? [];
+  if (VARIABLE.test(variable) && LABEL.test(secret) && SECRET_KEY.test(key)) return { variable, secret, key };
+  const name = value.slice(0, Math.max(value.indexOf("="), 0));
+  throw wrongOption(
+    "secret",
+    `${VARIABLE.test(name) ? name : ""}=...`,
+    "expected <variable>=<Secret>/<key>: the name of a Secret in the namespace and a key in it, never the secret itself",
+  );
 }

@@ -9,13 +9,18 @@ import {
   withApprovalPlace,
 } from "./approval-place.ts";
 import type { GuardedServer } from "./guarded-server.ts";
+import { withTokenPlace } from "./token-place.ts";
 
 /** The first line of each file, by which a later run knows its own. */
 export const OVERLAY_MARK = "# Written by mcp-guard render.";
 /** The folder of the overlay's own component. */
 const SERVER = "server";
+/** The component for guards that exchange tokens. */
+const ON_BEHALF_OF = "on-behalf-of";
 /** What a guard may ask the approval service, in mcp-approval-guard. */
 const GUARD_PATHS = "/spec/rules/0/to/0/operation/paths";
+/** A value that the overlay's own component takes out again. */
+const NONE = "none";
 /** No image has this digest: a pod of it never starts. */
 const NO_IMAGE = `internal-registry.io/not-given@sha256:${"0".repeat(64)}`;
 
@@ -58,6 +63,8 @@ export function buildOverlay(server: GuardedServer, policy: object, istio: strin
             ? withoutApproval()
             : [patch("AuthorizationPolicy", "mcp-approval-guard", GUARD_PATHS, approvalPaths(policy))]),
           ...(server.roleArn === undefined ? [withoutRole()] : []),
+          ...secretPatches(server),
+          ...tokenPatches(server),
         ],
       }),
     ],
@@ -65,16 +72,21 @@ export function buildOverlay(server: GuardedServer, policy: object, istio: strin
       `${SERVER}/policy.yaml`,
       file(
         ["The guard's policy (docs/policy.md), in the place of the base's."],
-        [{ op: "replace", path: "/spec/pluginConfig", value: withApprovalPlace(server.name, policy) }],
+        [{ op: "replace", path: "/spec/pluginConfig", value: placedPolicy(server, policy) }],
       ),
     ],
   ]);
 }
 
-/** The policy with the places of the approval service and of the collector in it, as it will reach the filter. */
+/** The policy with the places of the approval service and of the token service in it. */
+function placedPolicy({ name, tokenService }: GuardedServer, policy: object): object {
+  return withTokenPlace(tokenService?.host, withApprovalPlace(name, policy));
+}
+
+/** The same with the place of the collector, which a component puts in: as it will reach the filter. */
 export function effectivePolicy(server: GuardedServer, given: object): object {
   const { collector } = server;
-  const policy = withApprovalPlace(server.name, given);
+  const policy = placedPolicy(server, given);
   if (collector === undefined) return policy;
   const { audit = {} } = policy as { audit?: { otlp?: object } };
   const otlp = {
@@ -89,6 +101,8 @@ function componentsOf(server: GuardedServer): string[] {
   const { pull, clients, isWaypoint } = server;
   return [
     "values",
+    // In front of the overlay's own component, which puts this server's policy, issuers and secrets in the place of its own.
+    server.tokenService === undefined ? [] : ON_BEHALF_OF,
     SERVER,
     pull === "volume" ? "image-volume" : pull === undefined ? [] : "registry",
     server.sts === undefined ? [] : "aws",
@@ -115,7 +129,7 @@ function valuesOf(server: GuardedServer, approval: ApprovalPlace | undefined): o
     gatewayPrincipal: server.principal,
     guardUrl: `oci://${server.guardImage}`,
     // Taken out again by the overlay's own component when there is none.
-    roleArn: server.roleArn ?? "none",
+    roleArn: server.roleArn ?? NONE,
     approvalHost: `${asked.namespace}/${asked.host}`,
     approvalPort: String(asked.port),
     approvalApp: asked.app,
@@ -133,6 +147,15 @@ function valuesOf(server: GuardedServer, approval: ApprovalPlace | undefined): o
     data.collectorPort = String(collector.port);
     data.collectorApp = collector.app;
   }
+  if (server.tokenService !== undefined) {
+    data.tokenHost = server.tokenService.host;
+    // All of these stand in lists, which the overlay's own component writes whole.
+    data.tokenCidr = server.tokenService.cidrs[0] ?? "";
+    data.tokenIssuer = server.issuers[0]?.issuer ?? NONE;
+    data.tokenKeys = server.issuers[0]?.jwksUri ?? NONE;
+    data.tokenAudience = server.audiences[0] ?? NONE;
+    data.tokenSecret = server.secrets[0]?.secret ?? NONE;
+  }
   if (server.clients === "legacy") {
     data.ssePath = "/sse";
     data.messagePath = "/messages";
@@ -145,11 +168,50 @@ function valuesOf(server: GuardedServer, approval: ApprovalPlace | undefined): o
   };
 }
 
-function egressPatches({ egress }: GuardedServer, approval: ApprovalPlace | undefined): object[] {
+/** The guard's secrets, by reference: from the Secret into the proxy, and from the proxy into the filter. */
+function secretPatches({ secrets, tokenService }: GuardedServer): object[] {
+  const isProxyThere = tokenService !== undefined;
+  if (secrets.length === 0 && !isProxyThere) return [];
+  const handed = secrets.map(({ variable }) => ({ name: variable, valueFrom: "HOST" }));
+  const env = secrets.map(({ variable, secret, key }) => ({
+    name: variable,
+    valueFrom: { secretKeyRef: { name: secret, key } },
+  }));
+  // The proxy's container is the second one where the component for tokens has added it. Injection completes it.
+  const change = isProxyThere
+    ? { op: "replace", path: "/spec/template/spec/containers/1/env", value: env }
+    : { op: "add", path: "/spec/template/spec/containers/-", value: { name: "istio-proxy", image: "auto", env } };
+  return [
+    patch("WasmPlugin", "mcp-tool-guard", "/spec/vmConfig/env", handed),
+    { target: { kind: "Deployment" }, patch: block([change]) },
+  ];
+}
+
+/** Who names the callers, and where their tokens are exchanged. */
+function tokenPatches({ tokenService, issuers, audiences }: GuardedServer): object[] {
+  if (tokenService === undefined) return [];
+  const blocks = tokenService.cidrs.map((cidr) => ({ ipBlock: { cidr } }));
+  const rules = issuers.map(({ issuer, jwksUri }) => ({
+    issuer,
+    audiences,
+    jwksUri,
+    fromHeaders: [{ name: "Authorization", prefix: "Bearer " }],
+    forwardOriginalToken: true,
+  }));
+  return [
+    patch("NetworkPolicy", "mcp-token-service", "/spec/egress/0/to", blocks),
+    rules.length === 0
+      ? removal("security.istio.io/v1", "RequestAuthentication", "mcp-callers")
+      : patch("RequestAuthentication", "mcp-callers", "/spec/jwtRules", rules),
+  ];
+}
+
+function egressPatches({ egress, tokenService }: GuardedServer, approval: ApprovalPlace | undefined): object[] {
   const hosts = egress.map(({ host }) => host);
   const cidrs = [...new Set(egress.flatMap((entry) => entry.cidrs))];
   const asked = approval === undefined ? [] : [`${approval.namespace}/${approval.host}`];
-  const visible = ["istio-system/*", ...asked, ...hosts.map((host) => `./${host}`)];
+  const tokens = tokenService === undefined ? [] : [`./${tokenService.host}`];
+  const visible = ["istio-system/*", ...asked, ...tokens, ...hosts.map((host) => `./${host}`)];
   const sidecar = patch("Sidecar", "mcp-egress-lockdown", "/spec/egress/0/hosts", visible);
   if (hosts.length === 0) {
     return [

@@ -98,7 +98,9 @@ export class Iteration {
   /** `continueDecoding` / `continueEncoding`. */
   resume(): void {
     if (this.stopped) return;
-    this.#fromCurrentFilter = this.#stoppedAll();
+    // Only ever set here: a resume inside of another one, from a trailers callback, goes through the filter like that one. Then the
+    // body that is held is lost, because the filter has seen the end (Envoy 1.37.0 and 1.40.0).
+    if (this.#stoppedAll()) this.#fromCurrentFilter = true;
     this.#state = "continue";
     const trailers = this.#trailers;
     if (!this.#headersContinued && this.#headers !== undefined) {

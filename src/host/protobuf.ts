@@ -48,11 +48,15 @@ export function decodeFields(message: Uint8Array): Fields | undefined {
 
 /** A message of a flag and a text; proto3 leaves out what is false or empty. */
 export function encodeFlagAndText(flagField: number, flag: boolean, textField: number, text: string): Uint8Array {
-  const bytes = Buffer.from(text, "utf8");
-  return Buffer.concat([
-    flag ? Buffer.of(flagField * 8 + VARINT, 1) : Buffer.alloc(0),
-    bytes.length > 0 ? Buffer.concat([Buffer.of(textField * 8 + BYTES, ...encodeVarint(bytes.length)), bytes]) : bytes,
-  ]);
+  const head = flag ? Buffer.of(flagField * 8 + VARINT, 1) : Buffer.alloc(0);
+  return Buffer.concat([head, encodeBytes(textField, Buffer.from(text, "utf8"))]);
+}
+
+/** A field of bytes, left out when it is empty. */
+export function encodeBytes(field: number, bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0
+    ? bytes
+    : Buffer.concat([Buffer.of(field * 8 + BYTES, ...encodeVarint(bytes.length)), bytes]);
 }
 
 function encodeVarint(value: number): number[] {

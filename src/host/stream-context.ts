@@ -7,7 +7,7 @@ import { type DataStatus, type HeadersStatus, Iteration, type TrailersStatus } f
 import { type LocalReply, ownReply, replyHeaders } from "./local-reply.ts";
 import type { Machine } from "./machine.ts";
 import type { PluginRoot } from "./plugin.ts";
-import type { PropertyValue } from "./properties.ts";
+import { memberOf, type PropertyValue } from "./properties.ts";
 import { Sink } from "./sink.ts";
 import { Status } from "./status.ts";
 
@@ -162,7 +162,8 @@ export class StreamContext implements Context {
 
   property(path: readonly string[]): PropertyValue | undefined {
     const dotted = path.join(".");
-    const given = this.#options.properties?.[dotted];
+    const { properties } = this.#options;
+    const given = properties?.[dotted] ?? memberOf(properties?.[path.slice(0, -1).join(".")], path.at(-1) ?? "");
     if (given !== undefined) return given;
     const headers = this.inAccessLog ? this.#requestHeaders : this.#reachable.get(MAP.RequestHeaders);
     if (path[0] === "request" && path[1] === "headers") return joined(headers?.getAll(path[2] ?? ""));

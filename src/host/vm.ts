@@ -72,6 +72,11 @@ export class Vm {
     return this.#machine.memory.byteLength;
   }
 
+  /** A copy of the module's linear memory: what it still has of secrets can be searched for in it. */
+  readMemory(): Buffer {
+    return Buffer.from(this.#machine.memory.read(0, this.memoryBytes()) ?? []);
+  }
+
   /** Number of live contexts, roots included: what is left after all streams have ended is a leak of the host. */
   contextCount(): number {
     return this.#machine.contexts.size;

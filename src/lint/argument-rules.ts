@@ -1,5 +1,6 @@
 // Argument rules that meet nothing, stand there twice, or leave no value that keeps them all.
 import type { Told } from "./finding.ts";
+import { listedNames } from "./listed.ts";
 import { nearestOf } from "./nearest.ts";
 import { quoted } from "./schema.ts";
 import type { View } from "./view.ts";
@@ -7,8 +8,7 @@ import type { View } from "./view.ts";
 /** What the argument rules are told. */
 export function argumentRuleFindings(policy: View): Told[] {
   const rules = policy.at("argument_rules").elements();
-  const tools = policy.at("tool_allowlist").names();
-  const listed = new Set(tools.map(({ text }) => text));
+  const listed = new Set(listedNames(policy, "tool_allowlist").map(({ text }) => text));
   return [
     ...rules.flatMap((rule) => toolFindings(rule, listed)),
     ...rules.flatMap(pointerFindings),

@@ -1,6 +1,7 @@
 // Members that have no effect beside the others of the policy, and bounds that nothing reaches.
 import type { Told } from "./finding.ts";
 import { flaggedTools } from "./flags.ts";
+import { listedNames } from "./listed.ts";
 import { quoted } from "./schema.ts";
 import type { View } from "./view.ts";
 
@@ -62,7 +63,7 @@ function responseFindings(uris: View): Told[] {
 
 function toolFindings(policy: View): Told[] {
   const told: Told[] = [];
-  const tools = policy.at("tool_allowlist").names();
+  const tools = listedNames(policy, "tool_allowlist");
   const tasks = policy.at("tasks");
   if (tasks.text === "allow" && tools.length === 0) {
     const what = "found tasks: allow without a tool: nothing makes a task";

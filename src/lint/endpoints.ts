@@ -1,5 +1,6 @@
 // Methods, endpoints, hosts and origins that do nothing, or something else than was meant.
 import type { Told } from "./finding.ts";
+import { listedNames } from "./listed.ts";
 import { isPattern } from "./names.ts";
 import { quoted } from "./schema.ts";
 import type { View } from "./view.ts";
@@ -42,7 +43,7 @@ export function endpointFindings(policy: View): Told[] {
 }
 
 function methodFindings(policy: View): Told[] {
-  const hasRoots = policy.at("resource_roots").names().length > 0;
+  const hasRoots = listedNames(policy, "resource_roots").length > 0;
   return policy
     .at("method_allowlist")
     .names()

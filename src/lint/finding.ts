@@ -51,6 +51,12 @@ export function memberText(path: Path): string {
   }, "");
 }
 
+/** Where an entry stands, for a sentence about another one: its index in the same list, the whole path in another. */
+export function placeBeside(other: Path, own: Path): string {
+  const isSameList = memberText(other.slice(0, -1)) === memberText(own.slice(0, -1));
+  return isSameList ? `[${other.at(-1)}]` : memberText(other);
+}
+
 /** What was found and what was expected, as one sentence. */
 export function sentence({ what, expected }: Pick<Finding, "what" | "expected">): string {
   const wanted = expected === "" ? "" : `expected ${expected}`;

@@ -1,6 +1,7 @@
 // Which listed tools need a human's approval, and what the member `approval` says of it (docs/policy.md, `approval`).
 import { type ApprovalMember, isFlagged } from "../policy/flagged.ts";
 import type { Told } from "./finding.ts";
+import { listedNames } from "./listed.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";
 
@@ -8,13 +9,10 @@ import type { Name, View } from "./view.ts";
 const DESTRUCTIVE =
   /(?:^|[^a-z])(?:remove|drop|purge|destroy|erase|truncate|wipe|overwrite|terminate|kill|revoke)|delete|update|execute/i;
 
-/** The listed tools that are flagged. */
+/** The listed tools that are flagged, those that only rules list included. */
 export function flaggedTools(policy: View): Name[] {
-  const lists = listsOf(policy);
-  return policy
-    .at("tool_allowlist")
-    .names()
-    .filter(({ text }) => isFlagged(text, lists));
+  const lists = flagLists(policy);
+  return listedNames(policy, "tool_allowlist").filter(({ text }) => isFlagged(text, lists));
 }
 
 /** What is told about flags. */
@@ -23,19 +21,27 @@ export function flagFindings(policy: View): Told[] {
   // `off` without quotes is false in a resource: that is told, and what was meant is clear.
   const isOff = mode.text === "off" || mode.value === false;
   const isAsked = mode.text === "required";
-  const lists = listsOf(policy);
+  const lists = flagLists(policy);
+  const exempted = exemptedByRules(policy);
+  const isRefused = ({ text }: Name) => !isOff && !isAsked && !exempted(text);
   return [
-    ...(isOff || isAsked ? [] : flaggedTools(policy).map(refusedFinding)),
-    ...policy
-      .at("tool_allowlist")
-      .names()
+    ...flaggedTools(policy).filter(isRefused).map(refusedFinding),
+    ...listedNames(policy, "tool_allowlist")
       .filter(({ text }) => DESTRUCTIVE.test(text) && !isFlagged(text, lists) && !lists.exempt.includes(text))
       .map(unflaggedFinding),
     ...idleFindings(policy, isOff),
   ];
 }
 
-function listsOf(policy: View): Pick<Required<ApprovalMember>, "tools" | "exempt"> {
+/** Whether a rule lets somebody call the tool without an approval: then that is its decision about everybody else. */
+function exemptedByRules(policy: View): (tool: string) => boolean {
+  const rules = policy.at("rules").elements();
+  const isAny = rules.some((rule) => rule.at("approval", "mode").text === "off");
+  const names = new Set(rules.flatMap((rule) => rule.at("approval", "exempt").names()).map(({ text }) => text));
+  return (tool) => isAny || names.has(tool);
+}
+
+function flagLists(policy: View): Pick<Required<ApprovalMember>, "tools" | "exempt"> {
   const names = (member: string) =>
     policy
       .at("approval", member)
@@ -66,12 +72,7 @@ function idleFindings(policy: View, isOff: boolean): Told[] {
     expected: "a listed tool that it decides about",
     mend,
   });
-  const listed = new Set(
-    policy
-      .at("tool_allowlist")
-      .names()
-      .map(({ text }) => text),
-  );
+  const listed = new Set(listedNames(policy, "tool_allowlist").map(({ text }) => text));
   const ofLists = (["tools", "exempt"] as const).flatMap((member) =>
     policy
       .at("approval", member)

@@ -7,14 +7,23 @@ import { effectFindings } from "./effects.ts";
 import { endpointFindings } from "./endpoints.ts";
 import { type Finding, inOrder, memberText, type Path, type Position, type Severity, type Told } from "./finding.ts";
 import { flagFindings } from "./flags.ts";
+import { identityRuleFindings } from "./identity-rules.ts";
 import { nameFindings } from "./names.ts";
 import { rootFindings } from "./roots.ts";
 import { schemaFindings } from "./schema.ts";
 import { type PolicyText, readSource } from "./source.ts";
+import { tokenFindings } from "./tokens.ts";
 import { View } from "./view.ts";
 
 /** Members that the filter is asked about one by one; a policy has no more of its own. */
 const MEMBERS_ASKED_MAX = 100;
+
+/** Members that the filter takes only beside others: it is asked about them together. */
+const BESIDE: ReadonlyMap<string, readonly string[]> = new Map([
+  ["rules", ["identity", "prompt_allowlist", "resource_roots", "approval", "tool_allowlist"]],
+  ["authorization", ["token_exchange", "identity"]],
+  ["token_exchange", ["authorization", "identity"]],
+]);
 
 /** What a file is found to be. */
 export interface Lint {
@@ -89,8 +98,10 @@ export class Linter {
     const { value } = policy;
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       for (const [member, inner] of Object.entries(value).slice(0, MEMBERS_ASKED_MAX)) {
+        const beside = (BESIDE.get(member) ?? []).filter((other) => Object.hasOwn(value, other));
         const alone = Object.fromEntries([
           ["tool_allowlist", []],
+          ...beside.map((other) => [other, (value as Record<string, unknown>)[other]]),
           [member, inner],
         ]);
         add(this.#filter.refusal(JSON.stringify(alone)), member);
@@ -107,6 +118,8 @@ export class Linter {
       ...approvalFindings(policy),
       ...rootFindings(policy, this.#filter),
       ...argumentRuleFindings(policy),
+      ...identityRuleFindings(policy, this.#filter),
+      ...tokenFindings(policy, isResource),
       ...endpointFindings(policy),
       ...effectFindings(policy, isResource),
       ...(isResource ? [] : [...wordBooleans.values()].map(({ path, word }) => wordBoolean(path, word))),
@@ -124,7 +137,7 @@ function toldBy({ place, words }: FilterRefusal, value: unknown): Told {
   const mend = nearest !== undefined ? `write ${nearest}` : member === undefined ? "" : `see docs/policy.md, ${member}`;
   const told = { rule: "filter" as const, what: alone === undefined ? what : "", expected: alone ?? expected, mend };
   const unknown = /^found the unknown member "((?:[^"\\]|\\u[0-9a-f]{4})*)"/.exec(words)?.[1];
-  if (unknown === undefined) return { ...told, path, atName: words === "not in this version of the filter" };
+  if (unknown === undefined) return { ...told, path };
   const holder = new View(value).at(...path).value;
   const names = typeof holder === "object" && holder !== null ? Object.keys(holder) : [];
   const name = names.find((candidate) => shownByFilter(candidate) === unknown);

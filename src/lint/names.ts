@@ -1,6 +1,7 @@
 // Names of tools, prompts and methods that no server could have, or that are not the ones that were meant.
 import { hasHidden } from "../audit/visible.ts";
-import type { Told } from "./finding.ts";
+import { placeBeside, type Told } from "./finding.ts";
+import { listedNames } from "./listed.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";
 
@@ -10,8 +11,8 @@ const TOOL_NAME_LENGTH_MAX = 128;
 
 /** What the tools, prompts and methods are told. */
 export function nameFindings(policy: View): Told[] {
-  const tools = policy.at("tool_allowlist").names();
-  const prompts = policy.at("prompt_allowlist").names();
+  const tools = listedNames(policy, "tool_allowlist");
+  const prompts = listedNames(policy, "prompt_allowlist");
   return [
     ...tools.flatMap(characterFindings),
     ...tools.flatMap(toolNameFindings),
@@ -109,7 +110,7 @@ function alikeFindings(names: readonly Name[], kind: string): Told[] {
     const keys = [`fold ${plain.toLowerCase()}`, `look ${lookOf(plain)}`];
     const other = keys.map((key) => seen.get(key)).find((found) => found !== undefined && found.text !== name.text);
     if (other !== undefined) {
-      const what = `found ${quoted(name.text)}, which looks like ${quoted(other.text)} at [${other.path.at(-1)}]`;
+      const what = `found ${quoted(name.text)}, which looks like ${quoted(other.text)} at ${placeBeside(other.path, name.path)}`;
       const expected = `${kind} names that nobody takes for one another`;
       told.push({
         rule: "name-alike",

@@ -1,6 +1,7 @@
 // Roots inside each other, roots that nothing reaches, roots that allow more than was meant: `resource_roots`, and the roots of argument rules.
 import type { Filter } from "../policy/filter.ts";
 import type { Told } from "./finding.ts";
+import { listsOf } from "./listed.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";
 
@@ -10,7 +11,7 @@ export function rootFindings(policy: View, filter: Filter): Told[] {
   const uris = (roots: readonly Name[]) => uriRootFindings(roots, filter, traversal);
   const rules = policy.at("argument_rules").elements();
   return [
-    ...uris(policy.at("resource_roots").names()),
+    ...listsOf(policy, "resource_roots").flatMap((roots) => uris(roots.names())),
     ...rules.flatMap((rule) => uris(rule.at("rule", "uri_roots").names())),
     ...rules.flatMap((rule) => pathRootFindings(rule.at("rule", "path_roots").names(), traversal)),
   ];
@@ -48,14 +49,17 @@ function below(root: string): string {
 /** Roots of which another one allows every URI. The filter's own comparison decides; only what begins alike is asked about. */
 function insideFindings(roots: readonly Name[], filter: Filter): Told[] {
   return roots.flatMap(({ text, path }) => {
-    const around = roots.find((other) => {
-      if (other.text === text || !text.startsWith(other.text)) return false;
-      // With the looser rule: whether the dots of a root pass is told elsewhere.
-      const configuration = { tool_allowlist: [], resource_roots: [other.text], uri_traversal: "segment" };
-      return filter.readResources(configuration, [text, below(text)])?.every((reason) => reason === "") ?? false;
-    });
+    const around = roots.find((other) => other.text !== text && isBelow(text, other.text, filter));
     return around === undefined ? [] : [inside(path, text, around.text)];
   });
+}
+
+/** Whether a root allows every URI that another one does. */
+export function isBelow(root: string, around: string, filter: Filter): boolean {
+  if (!root.startsWith(around)) return false;
+  // With the looser rule: whether the dots of a root pass is told elsewhere.
+  const configuration = { tool_allowlist: [], resource_roots: [around], uri_traversal: "segment" };
+  return filter.readResources(configuration, [root, below(root)])?.every((reason) => reason === "") ?? false;
 }
 
 function inside(path: Name["path"], text: string, around: string): Told {

@@ -39,6 +39,20 @@ export const RULES = {
   "argument-rule-repeated": "a rule that stands there twice",
   "argument-rule-contradiction": "rules about one argument that no value keeps",
 
+  // Warnings: what identities get beside everybody.
+  "rule-unmatched": "an entry of a rule that no identity is",
+  "rule-repeated": "an entry of rules that stands there twice",
+  "rule-adds-nothing": "an entry of a rule that everybody has already",
+  "rule-approval-idle": "an exemption of a rule that changes nothing",
+  "principal-idle": "identity.require_principal beside require_human",
+
+  // Warnings: tokens and rates.
+  "authorization-idle": "authorization in monitor mode, which changes no header",
+  "token-before-verdict": "token_exchange without request_headers: hold",
+  "rate-handshake": "a rate_limit under which a client's handshake fails",
+  "rate-shared": "rate_limit.per_principal without identity",
+  "rate-idle": "rate_limit.per_tool without a tool",
+
   // Warnings: methods.
   "method-of-servers": "a listed method that only servers send",
   "method-alike": "a listed method that differs from one of the table in letter case alone",

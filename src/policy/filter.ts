@@ -3,6 +3,17 @@ import { Vm } from "../host/index.ts";
 
 const REFUSED = "mcp-guard: configuration refused: ";
 
+/** Where a policy names variables of the VM's environment. */
+const SECRET_MEMBERS: readonly (readonly string[])[] = [
+  ["approval", "service", "secret_env"],
+  ["token_exchange", "client", "secret_env"],
+  ["token_exchange", "client", "key_env"],
+  ["token_exchange", "actor", "token_env"],
+];
+
+/** What such a variable has here: printable like a secret and a token, and DER in base64 like a key. It opens nothing. */
+const STAND_IN = Buffer.from([0x30, 0x02, 0x05, 0x00]).toString("base64");
+
 /** Why the filter refuses a policy, in its own words. */
 export interface FilterRefusal {
   /** The path to the member, or `configuration`. */
@@ -14,8 +25,8 @@ export interface FilterRefusal {
 export class Filter {
   readonly #module: Uint8Array;
   #vm: Vm;
-  /** The one variable that the VM has; empty when it has none. */
-  #variable = "";
+  /** The variables that the VM has. */
+  #variables: ReadonlySet<string> = new Set();
 
   /** @param module the bytes of `build/plugin.wasm`, which the caller does not change. */
   constructor(module: Uint8Array) {
@@ -60,32 +71,35 @@ export class Filter {
   }
 
   /**
-   * A VM that has the variable that the configuration names: whether that of a proxy has it is nothing that a policy says. After a trap a VM
+   * A VM that has the variables that the configuration names: whether that of a proxy has them is nothing that a policy says. After a trap a VM
    * answers nothing any more.
    */
   #ready(configuration: string | Uint8Array): Vm {
-    const variable = secretVariable(configuration);
-    if (this.#vm.failed || (variable !== undefined && variable !== this.#variable)) {
-      this.#variable = variable ?? "";
-      const environment = variable === undefined ? {} : { [variable]: "a-secret" };
+    const variables = secretVariables(configuration);
+    if (this.#vm.failed || variables.some((variable) => !this.#variables.has(variable))) {
+      this.#variables = new Set(variables);
+      const environment = Object.fromEntries(variables.map((variable) => [variable, STAND_IN]));
       this.#vm = Vm.load(this.#module, { environment });
     }
     return this.#vm;
   }
 }
 
-/** The variable that a configuration names in `approval.service.secret_env`. */
-function secretVariable(configuration: string | Uint8Array): string | undefined {
+/** The variables that a configuration names for secrets, keys and tokens. */
+function secretVariables(configuration: string | Uint8Array): string[] {
   let value: unknown;
   try {
     value = JSON.parse(typeof configuration === "string" ? configuration : Buffer.from(configuration).toString("utf8"));
   } catch {
-    return undefined;
+    return [];
   }
-  for (const step of ["approval", "service", "secret_env"]) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string, unknown>)[step];
-  }
-  // Of any other name the filter says itself that it is none.
-  return typeof value === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(value) ? value : undefined;
+  return SECRET_MEMBERS.flatMap((steps) => {
+    let inner = value;
+    for (const step of steps) {
+      if (typeof inner !== "object" || inner === null || !Object.hasOwn(inner, step)) return [];
+      inner = (inner as Record<string, unknown>)[step];
+    }
+    // Of any other name the filter says itself that it is none.
+    return typeof inner === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(inner) ? [inner] : [];
+  });
 }

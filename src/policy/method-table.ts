@@ -4,6 +4,7 @@
 // It mirrors the filter's own decision (assembly/policy/decide.ts), which is what counts.
 
 import { type ApprovalMember, isFlagged } from "./flagged.ts";
+import { type PolicyRule, type RuledList, ruledNames, ruledText, ruleNotes } from "./rule-text.ts";
 
 /** The members of a pluginConfig that are looked at outside the filter. Everything else in a policy is the filter's to judge. */
 export interface TablePolicy {
@@ -20,7 +21,18 @@ export interface TablePolicy {
   allowed_hosts?: readonly string[];
   approval?: ApprovalMember;
   unguarded?: readonly { methods?: readonly string[]; path?: string }[];
-  identity?: { require_human?: boolean };
+  identity?: { require_human?: boolean; require_principal?: boolean };
+  rules?: readonly PolicyRule[];
+  authorization?: string;
+  token_exchange?: { service?: { authority?: string }; audience?: string; resource?: string };
+  rate_limit?: { per_principal?: RateMember; per_tool?: RateMember };
+}
+
+/** One member of `rate_limit`. */
+interface RateMember {
+  requests?: number;
+  seconds?: number;
+  burst?: number;
 }
 
 /** What happens to the messages of a row. */
@@ -38,7 +50,7 @@ export interface MethodEntry {
 export interface MethodRow {
   entries: readonly MethodEntry[];
   verdict: MethodVerdict;
-  /** For "by list": the names that pass, or the roots under which URIs pass. */
+  /** For "by list": the names that pass for everybody, or the roots under which URIs pass. */
   listed: readonly string[];
   /** What else there is to know; may be empty. */
   detail: string;
@@ -84,7 +96,7 @@ export function methodTable(policy: TablePolicy): MethodRow[] {
         { method: "prompts/get", which: "" },
         { method: "completion/complete", which: "for a prompt" },
       ],
-      policy.prompt_allowlist,
+      policy,
       "prompt_allowlist",
     ),
     listRow(
@@ -93,7 +105,7 @@ export function methodTable(policy: TablePolicy): MethodRow[] {
         { method: "completion/complete", which: "for a resource" },
         { method: "subscriptions/listen", which: "with resource URIs" },
       ],
-      policy.resource_roots,
+      policy,
       "resource_roots",
     ),
     passes([{ method: "subscriptions/listen", which: "without resource URIs and task ids" }]),
@@ -156,12 +168,37 @@ export function policyNotes(policy: TablePolicy): string[] {
     notes.push(
       "identity.require_human: what acts in somebody's name is refused unless a token or a gateway names a human.",
     );
+  } else if (policy.identity?.require_principal === true) {
+    notes.push(
+      "identity.require_principal: what acts in somebody's name is refused unless a token, a gateway or a certificate names somebody.",
+    );
   }
+  notes.push(...ruleNotes(policy.rules ?? []), ...tokenNotes(policy), ...rateNotes(policy));
   for (const { methods, path } of policy.unguarded ?? []) {
     notes.push(`unguarded: ${(methods ?? []).join(", ")} ${path ?? ""} passes without being read.`);
   }
   notes.push(`requests of revision 2026-07-28 have no ${LEGACY_REQUESTS.join(", ")}: there these are refused.`);
   return notes;
+}
+
+/** What becomes of a caller's token. */
+function tokenNotes({ authorization, token_exchange: exchange }: TablePolicy): string[] {
+  if (authorization === "strip") return ["authorization is strip: no Authorization header reaches the server."];
+  if (authorization !== "exchange") return [];
+  const audience = [exchange?.audience, exchange?.resource].filter((text) => text !== undefined).join(" at ");
+  const service = exchange?.service?.authority ?? "";
+  return [
+    `authorization is exchange: in place of the caller's token the server gets one of ${service} for ${audience}.`,
+  ];
+}
+
+function rateNotes({ rate_limit: limits }: TablePolicy): string[] {
+  const rate = (member: RateMember | undefined, what: string, who: string): string[] => {
+    if (member === undefined) return [];
+    const { requests = 0, seconds = 0, burst = requests } = member;
+    return [`rate_limit: ${requests} ${what} in ${seconds} seconds, ${burst} at once, for each ${who} and worker.`];
+  };
+  return [...rate(limits?.per_principal, "messages", "principal"), ...rate(limits?.per_tool, "calls", "tool")];
 }
 
 const OPENED_BY: Readonly<Record<string, string>> = {
@@ -195,6 +232,10 @@ const OPENED_BY: Readonly<Record<string, string>> = {
   approval_signature: "approval.keys",
   approval_unavailable: "approval.service",
   approval_limit: "approval.waiting_per_principal",
+  principal_required: "identity.require_principal",
+  token_invalid: "authorization",
+  token_exchange_unavailable: "token_exchange.service",
+  rate_limited: "rate_limit",
 };
 
 /** The member of the policy that would let a request pass that was refused for this reason; undefined when none would. */
@@ -214,27 +255,39 @@ function refused(entries: readonly MethodEntry[]): MethodRow {
   return { entries, verdict: "refused", listed: [], detail: "", openedBy: [] };
 }
 
-/** Messages that name something, which passes when the member lists it. */
-function listRow(entries: readonly MethodEntry[], listed: readonly string[] | undefined, member: string): MethodRow {
-  const isOpen = listed !== undefined && listed.length > 0;
-  return { entries, verdict: isOpen ? "by list" : "refused", listed: listed ?? [], detail: "", openedBy: [member] };
+/** Messages that name something, which passes when the member lists it, or for some when a rule does. */
+function listRow(entries: readonly MethodEntry[], policy: TablePolicy, member: RuledList): MethodRow {
+  const listed = policy[member] ?? [];
+  const ruled = ruledNames(policy.rules ?? [], member);
+  return {
+    entries,
+    verdict: listed.length > 0 || ruled.size > 0 ? "by list" : "refused",
+    listed,
+    detail: ruled.size > 0 ? `for some also ${ruledText(ruled)}` : "",
+    openedBy: policy.rules === undefined ? [member] : [member, "rules"],
+  };
 }
 
 function toolRow(policy: TablePolicy): MethodRow {
   const tools = policy.tool_allowlist ?? [];
-  const flagged = policy.approval?.mode === "off" ? [] : tools.filter((tool) => isFlagged(tool, policy.approval));
-  const unapproved = policy.approval?.mode === "required" ? [] : flagged;
+  const rules = policy.rules ?? [];
+  const all = new Set([...tools, ...ruledNames(rules, "tool_allowlist").keys()]);
+  const flagged = policy.approval?.mode === "off" ? [] : [...all].filter((tool) => isFlagged(tool, policy.approval));
+  const isAsked = policy.approval?.mode === "required";
+  const unapproved = isAsked ? [] : flagged;
   const row = listRow(
     methods("tools/call"),
-    tools.filter((tool) => !unapproved.includes(tool)),
+    { ...policy, tool_allowlist: tools.filter((tool) => !unapproved.includes(tool)) },
     "tool_allowlist",
   );
-  if (flagged.length > unapproved.length) return { ...row, detail: `after a human's approval: ${flagged.join(", ")}` };
-  if (unapproved.length === 0) return row;
+  if (flagged.length === 0) return row;
+  const label = isAsked ? "after a human's approval" : "listed, but refused without approval";
+  const isExempted = rules.some(({ approval }) => approval !== undefined);
+  const approvals = `${label}${isExempted ? ", but for whom a rule exempts" : ""}: ${flagged.join(", ")}`;
   return {
     ...row,
-    detail: `listed, but refused without approval: ${unapproved.join(", ")}`,
-    openedBy: ["tool_allowlist", "approval"],
+    detail: [row.detail, approvals].filter((text) => text !== "").join("; "),
+    openedBy: isAsked ? row.openedBy : [...row.openedBy, "approval"],
   };
 }
 
@@ -250,7 +303,7 @@ function taskRow(policy: TablePolicy): MethodRow {
 
 function skillsRow(policy: TablePolicy): MethodRow[] {
   if (!policy.method_allowlist?.includes(SKILLS_GET)) return [];
-  return [{ ...listRow(methods(SKILLS_GET), policy.resource_roots, "resource_roots") }];
+  return [{ ...listRow(methods(SKILLS_GET), policy, "resource_roots") }];
 }
 
 /** A text of the policy as code in a cell of a table. */

@@ -85,6 +85,11 @@ export const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
   ["approval_principal", denial(-32602, "The approval is not valid")],
   ["approval_unavailable", refusal(-32603, "Approvals are not available")],
   ["approval_limit", refusal(-32603, "Too many calls wait for approval")],
+  ["principal_required", denial(-32602, "A call must name who makes it")],
+  ["token_invalid", refusal(-32600, "The access token is not usable here")],
+  ["token_exchange_refused", refusal(-32600, "The access token is not accepted for this server")],
+  ["token_exchange_unavailable", refusal(-32603, "Tokens for this server are not available")],
+  ["rate_limited", refusal(-32603, "Too many requests")],
 ]);
 
 /** Reasons for which something stands in place of a server's answer: the call has passed. */
@@ -104,6 +109,7 @@ export const UNWELL: ReadonlySet<string> = new Set([
   "config_invalid",
   "internal",
   "audit_unavailable",
+  "token_exchange_unavailable",
 ]);
 
 /** Texts that servers and gateways use as well: without the reason's name they say nothing. */
@@ -113,6 +119,7 @@ const USUAL_TEXTS: ReadonlySet<string> = new Set([
   "Unsupported protocol version",
   "Origin not allowed",
   "Host not allowed",
+  "Too many requests",
 ]);
 
 /**

@@ -1,7 +1,7 @@
 // The behaviours of Envoy that a guard relies on. Every row runs on the Node host (node-host.test.ts) and on a real Envoy
 // (envoy.test.ts); what either does differently fails there.
 import { type ClusterName, type Outcome, type Row, SERVER_ANSWER } from "./row.ts";
-import { VERIFY_ACTIONS, VERIFY_LINES } from "./signed.ts";
+import { SIGN_ACTIONS, SIGN_LINES, VERIFY_ACTIONS, VERIFY_LINES } from "./signed.ts";
 
 const A = "AAAAAAAAAA";
 const B = "BBBBBBBB";
@@ -945,6 +945,43 @@ export const ROWS: readonly Row[] = [
     },
   },
   {
+    name: "headers 1 without the flag, resumed from a tick: a held body that trailers let go inside of that is lost",
+    probe: {
+      request_headers: ["arm 1"],
+      request_body: ["2"],
+      request_trailers: ["0"],
+      tick: ["0", "0", "0", "effective continue:0"],
+    },
+    listener: { trailers: true },
+    request: { framing: "chunked" },
+    client: [
+      { body: A },
+      { trailers: { "x-checksum": "7" } },
+      { tick: true },
+      { tick: true },
+      { tick: true },
+      { tick: true },
+    ],
+    expect: {
+      calls: [
+        "request_headers eos=0",
+        "tick",
+        "tick",
+        "tick",
+        "tick",
+        "effective 0",
+        "continue 0",
+        "request_body 10 eos=0",
+        "request_trailers 1",
+        "request_trailers 1",
+        ...ANSWERED,
+      ],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
+    },
+  },
+  {
     name: "headers 1 on a request without a body: going on from the timer",
     probe: { request_headers: ["arm 1"], tick: ["effective continue:0"] },
     listener: { headersStop: true },
@@ -1401,6 +1438,17 @@ export const ROWS: readonly Row[] = [
     request: { method: "GET", framing: "none" },
     expect: {
       calls: ["request_headers eos=1", ...VERIFY_LINES, ...ANSWERED],
+      client: FROM_SERVER,
+      server: got(""),
+      log: LOGGED,
+    },
+  },
+  {
+    name: "sign: PKCS#8 of RSA or a curve, as DER or PEM; the status is Ok whether there is a signature or not, and the result says why not",
+    probe: { request_headers: [[...SIGN_ACTIONS, "0"].join(" ")] },
+    request: { method: "GET", framing: "none" },
+    expect: {
+      calls: ["request_headers eos=1", ...SIGN_LINES, ...ANSWERED],
       client: FROM_SERVER,
       server: got(""),
       log: LOGGED,

@@ -1,4 +1,4 @@
-// Arguments and results of the foreign function `verify_signature` (Envoy: VerifySignatureArguments, VerifySignatureResult).
+// Arguments and results of the foreign functions `verify_signature` and `sign` (Envoy: VerifySignatureArguments, SignArguments and their results).
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
 /** The text that all of them sign. */
@@ -129,3 +129,62 @@ const CALLS: readonly (readonly [name: string, args: Uint8Array, logged: string]
 /** The probe's actions, and the lines that they log, the same on every host. */
 export const VERIFY_ACTIONS = CALLS.map(([, args]) => `foreign:verify_signature,${Buffer.from(args).toString("hex")}`);
 export const VERIFY_LINES = CALLS.map(([, , logged]) => `foreign ${logged}`);
+
+// --- sign, since Envoy 1.37 ---
+
+const pkcs8 = (key: KeyObject): Buffer => key.export({ format: "der", type: "pkcs8" });
+const rsa4096 = generateKeyPairSync("rsa", { modulusLength: 4096 });
+
+interface SignArguments {
+  readonly hash?: string | Uint8Array;
+  readonly key?: Uint8Array;
+  readonly pem?: string;
+  readonly text?: Uint8Array;
+}
+
+/** Arguments that sign with RSA, whose signature is the same each time (RFC 8017 section 8.2), but for what is named. */
+function signArguments(other: SignArguments = {}): Buffer {
+  const { hash = "sha256", key = pkcs8(rsa.privateKey), pem = "", text = TEXT } = other;
+  const fields: readonly (readonly [number, string | Uint8Array])[] = [
+    [1, hash],
+    [2, key],
+    [3, text],
+    [4, pem],
+  ];
+  return messageOf(fields.filter(([, value]) => value.length > 0));
+}
+
+const made = (key: KeyObject, hash = "sha256"): string =>
+  `0 ${Buffer.concat([Buffer.of(0x08, 0x01), messageOf([[2, sign(hash, TEXT, key)]])]).toString("hex")}`;
+const notMade = (error: string): string => `0 ${messageOf([[3, error]]).toString("hex")}`;
+const NO_PRIVATE_KEY = notMade("Invalid key type: private key required for signing operation.");
+
+const SIGN_CALLS: readonly (readonly [name: string, args: Uint8Array, logged: string])[] = [
+  ["RSA of 2,048 bits", signArguments(), made(rsa.privateKey)],
+  ["RSA of 4,096 bits", signArguments({ key: pkcs8(rsa4096.privateKey) }), made(rsa4096.privateKey)],
+  ["the hash in another case", signArguments({ hash: "SHA256" }), made(rsa.privateKey)],
+  ["another hash", signArguments({ hash: "sha512" }), made(rsa.privateKey, "sha512")],
+  [
+    "the key as PEM",
+    signArguments({ key: NONE, pem: rsa.privateKey.export({ format: "pem", type: "pkcs8" }).toString() }),
+    made(rsa.privateKey),
+  ],
+  ["RSA in PKCS #1", signArguments({ key: rsa.privateKey.export({ format: "der", type: "pkcs1" }) }), NO_PRIVATE_KEY],
+  ["a curve in SEC 1", signArguments({ key: p256.privateKey.export({ format: "der", type: "sec1" }) }), NO_PRIVATE_KEY],
+  ["a public key", signArguments({ key: derOf(rsa.publicKey) }), NO_PRIVATE_KEY],
+  ["a key that is none", signArguments({ key: Buffer.from("key") }), NO_PRIVATE_KEY],
+  [
+    "Ed25519",
+    signArguments({ key: pkcs8(ed25519.privateKey) }),
+    notMade("Invalid private key: key data is corrupted or malformed."),
+  ],
+  ["an unknown hash", signArguments({ hash: "md5" }), notMade("md5 is not supported.")],
+  ["no key", signArguments({ key: NONE }), "2 "],
+  ["both forms of a key", signArguments({ pem: "key" }), "2 "],
+  ["a message that is cut", signArguments().subarray(0, -1), "2 "],
+  ["nothing", NONE, "2 "],
+];
+
+/** As for `verify_signature`. What a key on a curve signs is another text each time: the filter's own tests have that. */
+export const SIGN_ACTIONS = SIGN_CALLS.map(([, args]) => `foreign:sign,${Buffer.from(args).toString("hex")}`);
+export const SIGN_LINES = SIGN_CALLS.map(([, , logged]) => `foreign ${logged}`);

@@ -375,7 +375,27 @@ test("the lines are YAML for readers of version 1.1 too", () => {
 test.each([
   ...["human_required", "audit_unavailable", "arguments_too_large", "approval_pending", "approval_denied"],
   ...["approval_expired", "approval_replayed", "approval_signature", "approval_mismatch", "approval_principal"],
-  ...["approval_unavailable", "approval_limit"],
+  ...["approval_unavailable", "approval_limit", "principal_required", "rate_limited"],
 ])("a call that the lists had let pass before %s is proposed", (reason) => {
   expect(policyOf(suggestion([refused(reason, toolCall("search_code"))])).tool_allowlist).toEqual(["search_code"]);
+});
+
+// With headers that go on at once the token is asked for before the body has been read.
+test.each(["token_invalid", "token_exchange_refused", "token_exchange_unavailable"])(
+  "a call that was refused with %s is not proposed: the lists may not have had a word",
+  (reason) => {
+    const lines = suggestion([refused(reason, toolCall("search_code"))]);
+    expect(policyOf(lines).tool_allowlist).toEqual([]);
+    expect(lines.join("\n")).toContain(`#   ${reason}: once`);
+  },
+);
+
+test("what rules let pass is proposed for everybody, and that is said", () => {
+  const call = toolCall("delete_branch");
+  const lines = suggestion([{ ...call, "mcp_guard.rules": [0, 3] }, toolCall("search_code")]);
+  expect(policyOf(lines).tool_allowlist).toEqual(["delete_branch", "search_code"]);
+  expect(lines).toContain(
+    "#   1 exchanges were of identities that rules give more than others: what they used is proposed above for everybody",
+  );
+  expect(suggestion([call]).join("\n")).not.toContain("that rules give");
 });

@@ -125,6 +125,18 @@ export const WEAK: readonly { rule: string; edits: Edit[]; count?: number; also?
     ),
   },
   {
+    rule: "configmap-credential",
+    edits: [
+      ...change(
+        "      - name: clerk\n",
+        "      - name: clerk\n        envFrom: [{ configMapRef: { name: settings } }]\n",
+      ),
+      ...add(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings, namespace: counter }\ndata: { OIDC_CLIENT_SECRET: hush }\n",
+      ),
+    ],
+  },
+  {
     rule: "sidecar-missing",
     edits: change(
       "  workloadSelector:\n    labels:\n      app: clerk\n",

@@ -1,6 +1,7 @@
 // Manifests that are wrong in one way each: the good ones of good/, with one change. What mcp-guard check must find, and nothing else.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: HCL has templates of its own.
 import { BROKEN_SERVICE, SOUND_SERVICE } from "./broken-service.ts";
+import { BROKEN_TOKENS, SOUND_TOKENS } from "./broken-tokens.ts";
 
 /** One change of a good file: a text that stands there once, and what takes its place; without the text, what comes behind the file. */
 export interface Edit {
@@ -16,7 +17,7 @@ export interface Broken {
   /** What is wrong, for people. */
   what: string;
   /** Which of the good sets; sidecar unless it says another. */
-  set?: "waypoint" | "asking" | "asking-waypoint";
+  set?: "waypoint" | "asking" | "asking-waypoint" | "exchanging";
   edits: Edit[];
   /** How many findings, when it is more than one. */
   count?: number;
@@ -65,6 +66,7 @@ spec:
     url: oci://registry.example/filter@sha256:2222222222222222222222222222222222222222222222222222222222222222
     pluginConfig:
       tool_allowlist: [list_tickets]
+      authorization: strip
       identity: { header: { name: User-Identity, trusted_gateways: [spiffe://cluster.local/ns/door/sa/porter] }, require_human: true }
 `;
 const binding = (kind: string, roleKind: string, name: string): string => `apiVersion: rbac.authorization.k8s.io/v1
@@ -79,6 +81,12 @@ metadata: { name: own, namespace: desk }
 rules: [${rules}]
 ---
 ${binding("RoleBinding", "Role", "own")}`;
+const PROXY = "      - name: istio-proxy\n";
+const settings = (entry: string): string => `apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings, namespace: desk }
+data: { ${entry} }
+`;
 const envoyFilter = (namespace: string, spec: string): string => `apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: { name: patch, namespace: ${namespace} }
@@ -293,13 +301,7 @@ export const BROKEN: readonly Broken[] = [
         to: "  plainConfig:\n",
       },
     ],
-    also: ["guard-without-human"],
-  },
-  {
-    rule: "guard-authorization-pass",
-    what: "tokens that pass through",
-    edits: change("    unguarded:\n", "    authorization: pass\n    unguarded:\n"),
-    also: ["guard-configuration-refused"],
+    also: ["guard-authorization-pass", "guard-without-human"],
   },
   {
     rule: "guard-monitor",
@@ -532,6 +534,107 @@ export const BROKEN: readonly Broken[] = [
     what: "a credential under another name",
     edits: change("value: info", `value: ghp_${"a".repeat(36)}`),
   },
+  ...(
+    [
+      ["a key of an interface", "TRACKER_API_KEY", "info"],
+      ["a name in one word", "trackerApiKey", "info"],
+      ["a passphrase", "STORE_PASSPHRASE", "info"],
+      ["a credential in base64", "TRACKER_PASSWORD_BASE64", "aW5mbw=="],
+      ["the second of two credentials", "TRACKER_TOKEN_2", "info"],
+      ["a signed token under another name", "LOG_LEVEL", `eyJhbGciOiJFUzI1NiJ9.${"e30".padStart(12, "eyJz")}.c2ln`],
+      ["a signed token with its scheme", "LOG_LEVEL", `Bearer eyJhbGciOiJFUzI1NiJ9.${"e30".padStart(12, "eyJz")}.c2ln`],
+      ["a private key", "LOG_LEVEL", "-----BEGIN EC PRIVATE KEY-----"],
+      ["the id of a key of a cloud", "LOG_LEVEL", `AKIA${"A1".repeat(8)}`],
+      ["a token of a code host with its rights", "LOG_LEVEL", `github_pat_${"a1".repeat(20)}`],
+      ["a token of another code host", "LOG_LEVEL", `glpat-${"a1".repeat(10)}`],
+      ["a key of a provider of models", "LOG_LEVEL", `sk-${"a1".repeat(12)}`],
+      ["a credential in a text with others", "LOG_LEVEL", `level=info token=x,ghp_${"a1".repeat(18)}`],
+    ] as const
+  ).map(
+    ([what, name, value]): Broken => ({
+      rule: "static-credential",
+      what,
+      edits: change("name: LOG_LEVEL\n          value: info", `name: ${name}\n          value: "${value}"`),
+    }),
+  ),
+  ...(
+    [
+      ["an option with its value", '["--port=80", "--api-token=info"]'],
+      ["an option and its value", '["--api-token", info]'],
+      ["an argument that is one", `[serve, "ghp_${"a1".repeat(18)}"]`],
+    ] as const
+  ).map(
+    ([what, args]): Broken => ({
+      rule: "static-credential",
+      what: `${what} on the command line`,
+      edits: change("      - name: server\n", `      - name: server\n        args: ${args}\n`),
+    }),
+  ),
+  {
+    rule: "configmap-credential",
+    what: "a credential in a ConfigMap whose keys are all variables",
+    edits: [
+      ...change(
+        "      - name: server\n",
+        "      - name: server\n        envFrom: [{ configMapRef: { name: settings } }]\n",
+      ),
+      ...add(settings("TRACKER_TOKEN: info")),
+    ],
+  },
+  {
+    rule: "configmap-credential",
+    what: "a credential in a ConfigMap of which one key is a variable",
+    edits: [
+      ...change(
+        "        - name: TLS_KEY\n",
+        "        - { name: LEVEL, valueFrom: { configMapKeyRef: { name: settings, key: level } } }\n        - name: TLS_KEY\n",
+      ),
+      ...add(settings("level: info, trackerToken: info")),
+    ],
+  },
+  ...["configMap: { name: settings }", "projected: { sources: [{ configMap: { name: settings } }] }"].map(
+    (volume): Broken => ({
+      rule: "configmap-credential",
+      what: `a credential in a file of ${volume}`,
+      edits: [
+        ...change("        emptyDir: {}\n", `        emptyDir: {}\n      - { name: more, ${volume} }\n`),
+        ...add(settings(`config.ini: "[tracker]\\nuser = ghp_${"a1".repeat(18)}\\n"`)),
+      ],
+    }),
+  ),
+  {
+    rule: "image-not-pinned",
+    what: "a container of the proxy's name with an image of its own",
+    edits: change("      - name: server\n", `${PROXY}        image: proxy:v1\n      - name: server\n`),
+    also: ["privilege-escalation", "capabilities", "writable-root", "no-limits"],
+  },
+  {
+    rule: "image-not-pinned",
+    what: "an image that injection would complete for the proxy alone",
+    edits: change(
+      "image: registry.example/tickets@sha256:1111111111111111111111111111111111111111111111111111111111111111",
+      "image: auto",
+    ),
+  },
+  ...(
+    [
+      ["privileged", "privileged: true"],
+      ["privilege-escalation", "allowPrivilegeEscalation: true"],
+      ["capabilities", "capabilities: { add: [SYS_ADMIN] }"],
+      ["writable-root", "readOnlyRootFilesystem: false"],
+      ["run-as-root", "runAsUser: 0"],
+    ] as const
+  ).map(
+    ([rule, member]): Broken => ({
+      rule,
+      what: "a proxy that is more than injection makes of it",
+      edits: change(
+        "      - name: server\n",
+        `${PROXY}        image: auto\n        securityContext: { ${member} }\n      - name: server\n`,
+      ),
+    }),
+  ),
+  ...BROKEN_TOKENS,
   {
     rule: "role-missing",
     what: "an account without a role",
@@ -778,6 +881,7 @@ export const BROKEN: readonly Broken[] = [
       "  jwtRules:\n  - issuer: https://login.example\n",
       "  jwtRules:\n  - issuer: https://logon.example\n",
     ),
+    also: ["token-of-nobody"],
   },
   {
     rule: "token-not-validated",
@@ -785,6 +889,14 @@ export const BROKEN: readonly Broken[] = [
     edits: change(
       "  name: people\n  namespace: desk\nspec:\n  selector:\n    matchLabels:\n      app: tickets\n",
       "  name: people\n  namespace: desk\nspec:\n  selector:\n    matchLabels:\n      app: letters\n",
+    ),
+  },
+  {
+    rule: "token-of-nobody",
+    what: "tokens of an issuer more than the policy knows",
+    edits: change(
+      "  - issuer: https://login.example\n    jwksUri",
+      "  - issuer: https://logon.example\n  - issuer: https://login.example\n    jwksUri",
     ),
   },
   {
@@ -980,6 +1092,47 @@ export const BROKEN: readonly Broken[] = [
 /** The good sets, with changes that are right as well. */
 export const SOUND: readonly Pick<Broken, "what" | "set" | "edits">[] = [
   ...SOUND_SERVICE,
+  ...SOUND_TOKENS,
+  {
+    what: "variables whose names only remind of credentials, and those that name a place",
+    edits: [
+      ...change(
+        "      - name: server\n",
+        "      - name: server\n        args: [--token-file, /etc/tracker/token, --port=80, --verbose]\n",
+      ),
+      ...change(
+        "        - name: LOG_LEVEL\n          value: info\n",
+        `${[
+          ["TOKEN_URL", "https://login.example/token"],
+          ["MAX_TOKENS", "1000"],
+          ["KEYBOARD", "qwerty"],
+          ["SIGNING_KEY_ID", "2026-11"],
+          ["TRACKER_TOKEN", "/etc/tracker/token"],
+          ["TRACKER_PASSWORD", "$(SESSION_KEY)"],
+          ["EMPTY_TOKEN", ""],
+          ["HASH", "a".repeat(64)],
+        ]
+          .map(([name, value]) => `        - { name: ${name}, value: "${value}" }\n`)
+          .join("")}        - name: LOG_LEVEL\n          value: info\n`,
+      ),
+    ],
+  },
+  {
+    what: "a ConfigMap with a credential that the pods do not take, and one of the same name elsewhere that they would",
+    edits: [
+      ...change(
+        "      - name: server\n",
+        "      - name: server\n        envFrom: [{ configMapRef: { name: settings } }]\n",
+      ),
+      ...add(settings("LEVEL: info, TRACKER_TOKEN: /etc/tracker/token")),
+      ...add(settings("TRACKER_TOKEN: info").replace("desk", "office")),
+      ...add(settings("TRACKER_TOKEN: info").replace("settings", "others")),
+    ],
+  },
+  {
+    what: "a proxy that injection completes",
+    edits: change("      - name: server\n", `${PROXY}        image: auto\n      - name: server\n`),
+  },
   { what: "an association of Pod Identity", edits: association("tickets-sa") },
   {
     what: "a whole value by StringLike",

@@ -9,19 +9,31 @@ import { projectPath } from "../../src/project.ts";
 import { REQUIRED } from "../config/approval-member.ts";
 import { BROKEN, type Broken, type Edit, SOUND } from "./broken.ts";
 import { ASKED, ASKED_HOST, WEAK } from "./broken-service.ts";
+import { EXCHANGING, PROXY } from "./broken-tokens.ts";
 import { examine, told } from "./examine.ts";
 
 type Files = Record<string, string>;
 
-/** The good sets: `asking` is `sidecar` and `asking-waypoint` is `waypoint`, with a policy that asks for approvals, and the service that is asked. */
-const SETS = ["sidecar", "waypoint", "asking", "asking-waypoint"] as const;
+/**
+ * The good sets: `asking` is `sidecar` and `asking-waypoint` is `waypoint`, with a policy that asks for approvals, and the service that is asked;
+ * `exchanging` is `sidecar` with a guard that exchanges tokens.
+ */
+const SETS = ["sidecar", "waypoint", "asking", "asking-waypoint", "exchanging"] as const;
 
 const good = (name: string): string => readFileSync(projectPath("test", "check", "good", name), "utf8");
 const set = (name: (typeof SETS)[number]): Files => ({
-  "objects.yaml": name === "sidecar" || name === "waypoint" ? good(`${name}.yaml`) : asking(name === "asking-waypoint"),
+  "objects.yaml": objects(name),
   "mesh.yaml": good("mesh.yaml"),
   "role.tf": good("role.tf"),
 });
+
+function objects(name: (typeof SETS)[number]): string {
+  if (name === "sidecar" || name === "waypoint") return good(`${name}.yaml`);
+  if (name !== "exchanging") return asking(name === "asking-waypoint");
+  const files = { "objects.yaml": good("sidecar.yaml") };
+  for (const edit of EXCHANGING) apply(files, edit);
+  return files["objects.yaml"];
+}
 
 /** A good set that asks for approvals, and the service in front of it, so that what a row adds comes last. */
 function asking(isWaypoint: boolean): string {
@@ -73,6 +85,7 @@ const NAMES: Readonly<Record<string, string>> = {
   counter: "till",
   hall: "lobby",
   usher: "doorkeeper",
+  mint: "stamping-mill",
 };
 
 function renamed(text: string): string {
@@ -133,6 +146,20 @@ describe.each(BROKEN.map((row) => [`${row.rule}: ${row.what}`, row] as const))("
       findings.map(({ rule, place }) => `${rule.id} ${place.file}:${place.line}`).sort();
     expect(places(await examine(other))).toEqual(places(await examine(files)));
   });
+});
+
+test("the answer about least privilege names the credentials of the server's own, unless its guard exchanges tokens", async () => {
+  const noteOf = async (files: Files): Promise<string | undefined> =>
+    (await examine(files)).servers[0]?.answers.identity.note;
+  expect(await noteOf(set("sidecar"))).toMatch(/^has SESSION_KEY from a Secret: /);
+  expect(await noteOf(set("exchanging"))).toBe("");
+  // What the proxy has is the guard's, and not every variable from a Secret is a credential.
+  const more = "        - { name: GREETING, valueFrom: { secretKeyRef: { name: texts, key: greeting } } }\n";
+  const edits = [
+    { from: "      - name: server\n", to: `${PROXY.replaceAll("CLIENT_PASS", "CLIENT_SECRET")}      - name: server\n` },
+    { from: "        - name: TLS_KEY\n", to: `${more}        - name: TLS_KEY\n` },
+  ];
+  expect(await noteOf(broken({ edits }))).toMatch(/^has SESSION_KEY from a Secret: /);
 });
 
 test("what is wrong with a service that two servers ask is told once, for both, and the account of either may ask", async () => {

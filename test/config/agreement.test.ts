@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import { Vm } from "../../src/host/index.ts";
 import { projectPath } from "../../src/project.ts";
 import { ENVIRONMENT, KEYS, REQUIRED } from "./approval-member.ts";
+import type { ConfigurationRow } from "./row.ts";
 import { policySchema, schemaComplaints } from "./schema.ts";
-import { CONFIGURATIONS, type ConfigurationRow } from "./table.ts";
+import { CONFIGURATIONS } from "./table.ts";
 
 const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
 const REFUSED = "mcp-guard: configuration refused: ";

@@ -17,7 +17,10 @@ export const REQUIRED = {
   keys: [{ kid: "2026-11", spki: KEYS.first }],
 };
 
-/** Variables of the VM whose names the tests use in `service.secret_env`: a policy that names another one is refused. */
+/** A private key of nothing: DER in base64, which is all that a configuration is asked for. */
+const PRIVATE_KEY = "MAIFAA==";
+
+/** Variables of the VM whose names the tests use for secrets, keys and tokens: a policy that names another one is refused. */
 export const ENVIRONMENT: Readonly<Record<string, string>> = Object.fromEntries(
   [
     "MCP_GUARD_APPROVAL_SECRET",
@@ -29,5 +32,8 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = Object.fromEntries(
     "approval_secret2",
     "a".repeat(128),
     "S".repeat(128),
-  ].map((name) => [name, "a-secret"]),
+    "ACTOR_TOKEN",
+    "CLIENT_SECRET",
+    "CLIENT_KEY",
+  ].map((name) => [name, name === "CLIENT_KEY" ? PRIVATE_KEY : "a-secret"]),
 );

@@ -13,6 +13,11 @@ const FORMAT = readFileSync(projectPath("schema", "policy-digest.md"), "utf8");
 
 type Value = Record<string, unknown>;
 
+const JWT = { jwt: [{ provider: "p", issuer: "i", claim: "sub" }] };
+const SERVICE = { path: "/token", cluster: "c", authority: "a" };
+const BY_SECRET = { secret_env: "CLIENT_SECRET", id: "guard", auth: "client_secret_basic" };
+const BY_KEY = { key_env: "CLIENT_KEY", id: "guard", auth: "private_key_jwt", audience: "i", alg: "RS256" };
+
 /** The digest that the filter counts the policy under. */
 function filterDigest(configuration: string): string | undefined {
   const vm = Vm.load(MODULE, { environment: ENVIRONMENT });
@@ -47,8 +52,25 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
 }
 
+/** What step 1 leaves out when it is the default: members that came later. */
+function withoutLater(policy: Value): Value {
+  const { authorization, identity, rate_limit: limits, ...rest } = policy;
+  const { require_principal: needsPrincipal, ...who } = (identity ?? {}) as Value;
+  const rates = Object.entries((limits ?? {}) as Record<string, Value>);
+  return {
+    ...rest,
+    ...(authorization !== "pass" && { authorization }),
+    ...(identity !== undefined && {
+      identity: { ...who, ...(needsPrincipal === true && { require_principal: true }) },
+    }),
+    ...(limits !== undefined && {
+      rate_limit: Object.fromEntries(rates.map(([name, rate]) => [name, { burst: rate.requests, ...rate }])),
+    }),
+  };
+}
+
 function canonicalPolicy(configuration: string): string {
-  const policy = withDefaults(JSON.parse(configuration) as Value, policySchema.properties);
+  const policy = withoutLater(withDefaults(JSON.parse(configuration) as Value, policySchema.properties));
   policy.unguarded = (policy.unguarded as { methods: string[] }[]).map((entry) => ({
     ...entry,
     methods: [...entry.methods].sort(),
@@ -110,6 +132,89 @@ describe("the filter's digest is that of the written format", () => {
           ],
         },
       }),
+      JSON.stringify({ tool_allowlist: ["a"], identity: { require_principal: true } }),
+      JSON.stringify({ tool_allowlist: ["a"], identity: { require_principal: false } }),
+      JSON.stringify({ tool_allowlist: ["a"], rules: [{ workloads: ["spiffe://b/c"], tool_allowlist: ["c", "b"] }] }),
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        identity: { jwt: [{ provider: "p", issuer: 'i"', claim: "sub" }], require_principal: true },
+        rules: [
+          {
+            workloads: ["spiffe://b/d", "spiffe://b/c"],
+            tool_allowlist: ["c", "b"],
+            resource_roots: ["mcp://b/", "mcp://a/ü/"],
+            prompt_allowlist: ["\u0000", "größe"],
+            principals: [
+              { value: 'v"', issuer: "j\\" },
+              { issuer: "i", value: "ü" },
+            ],
+            groups: [
+              { value: "g", issuer: 'i"', claim: "größe" },
+              { value: "f", issuer: 'i"', claim: "a" },
+              { claim: "größe", value: "e", issuer: 'i"' },
+            ],
+            approval: { exempt: ["z", "y"] },
+          },
+          { approval: { mode: "off" }, principals: [{ issuer: "i", value: "v" }] },
+        ],
+      }),
+      // As long as it gets.
+      JSON.stringify({
+        tool_allowlist: [],
+        identity: { jwt: [{ provider: "p", issuer: '"'.repeat(256), claim: "sub" }] },
+        rules: Array.from({ length: 64 }, (_, rule) => ({
+          groups: Array.from({ length: 16 }, (_, index) => ({
+            issuer: '"'.repeat(256),
+            claim: `${index}`.padEnd(128, '"'),
+            value: `${rule}`.padEnd(512, '"'),
+          })),
+          principals: [{ issuer: '"'.repeat(512), value: `${rule}`.padEnd(512, '"') }],
+          tool_allowlist: ["\u0001".repeat(256)],
+          prompt_allowlist: ["\u0001".repeat(256)],
+          approval: { exempt: ["\u0001".repeat(256)] },
+        })),
+      }),
+      '{"tool_allowlist":["a"],"authorization":"pass"}',
+      '{"tool_allowlist":["a"],"authorization":"strip"}',
+      JSON.stringify({
+        tool_allowlist: ["a"],
+        identity: JWT,
+        authorization: "exchange",
+        token_exchange: { service: SERVICE, resource: "https://a/", client: BY_SECRET },
+      }),
+      JSON.stringify({
+        token_exchange: {
+          subject_token_type: "urn:ietf:params:oauth:token-type:id_token",
+          service: { timeout_ms: 1e2, ...SERVICE, cluster: 'c"|' },
+          scope: "b a",
+          resource: "urn:b",
+          requested_token_type: "urn:ietf:params:oauth:token-type:jwt",
+          max_cache_seconds: 0,
+          client: { ...BY_KEY, kid: '"k' },
+          cache_entries: 16,
+          audience: 'a"',
+          actor: { token_type: "urn:ietf:params:oauth:token-type:id_token", token_env: "ACTOR_TOKEN" },
+        },
+        authorization: "exchange",
+        identity: JWT,
+        tool_allowlist: [],
+      }),
+      JSON.stringify({
+        tool_allowlist: [],
+        identity: JWT,
+        authorization: "exchange",
+        // As long as it gets.
+        token_exchange: {
+          service: { cluster: '"'.repeat(512), authority: '"'.repeat(512), path: `/${'"'.repeat(511)}` },
+          client: { ...BY_KEY, id: '"'.repeat(512), kid: "\\".repeat(128), audience: '"'.repeat(512) },
+          audience: '"'.repeat(512),
+          resource: `a:${'"'.repeat(510)}`,
+          scope: "'".repeat(512),
+          actor: { token_env: "ACTOR_TOKEN" },
+        },
+      }),
+      JSON.stringify({ tool_allowlist: ["a"], rate_limit: { per_tool: { seconds: 1, requests: 2 } } }),
+      '{"tool_allowlist":["a"],"rate_limit":{"per_tool":{"seconds":3600,"requests":1e6,"burst":1},"per_principal":{"burst":3,"seconds":1,"requests":2}}}',
       JSON.stringify({ tool_allowlist: ["a"], refusal: "http_403", request_body: "whole", approval: { mode: "off" } }),
       JSON.stringify({ tool_allowlist: ["a"], approval: { tools: ["c", "b"], exempt: ["d"] } }),
       JSON.stringify({ tool_allowlist: ["a"], approval: { mode: "off", exempt: [] } }),
@@ -240,6 +345,65 @@ describe("spellings of one policy", () => {
     ["order of HTTP methods", '{"tool_allowlist":["a","b"],"unguarded":[{"methods":["POST","GET"],"path":"/x"}]}'],
   ])("have one digest: %s", (_, configuration) => {
     expect(filterDigest(configuration)).toBe(digest);
+  });
+
+  test.each([
+    { identity: { require_principal: false } },
+    { rate_limit: { per_tool: { requests: 5, seconds: 1, burst: 5 } } },
+  ])("what a later member has by default says nothing: %j", (members) => {
+    const policy = (value: object): string => JSON.stringify({ tool_allowlist: ["a"], ...value });
+    const text = policy(members).replace('"require_principal":false', "").replace(',"burst":5', "");
+    expect(text).not.toBe(policy(members));
+    expect(filterDigest(policy(members))).toBe(filterDigest(text));
+  });
+
+  test.each([
+    ["service", { ...SERVICE, cluster: "d" }],
+    ["service", { ...SERVICE, authority: "b" }],
+    ["service", { ...SERVICE, path: "/b" }],
+    ["service", { ...SERVICE, timeout_ms: 2001 }],
+    ["client", { ...BY_SECRET, id: "other" }],
+    ["client", { ...BY_SECRET, secret_env: "SECRET" }],
+    ["client", BY_KEY],
+    ["client", { ...BY_KEY, alg: "ES256" }],
+    ["client", { ...BY_KEY, kid: "k" }],
+    ["client", { ...BY_KEY, audience: "j" }],
+    ["audience", "b"],
+    ["resource", "urn:a"],
+    ["scope", "a"],
+    ["requested_token_type", "urn:ietf:params:oauth:token-type:jwt"],
+    ["subject_token_type", "urn:ietf:params:oauth:token-type:jwt"],
+    ["actor", { token_env: "ACTOR_TOKEN" }],
+    ["cache_entries", 1025],
+    ["max_cache_seconds", 61],
+  ])("another token_exchange.%s is another policy: %j", (member, value) => {
+    const exchange = { service: SERVICE, client: BY_SECRET, audience: "a" };
+    const policy = (members: object): string =>
+      JSON.stringify({ tool_allowlist: [], identity: JWT, authorization: "exchange", token_exchange: members });
+    const base = filterDigest(policy(exchange));
+    expect(filterDigest(policy({ ...exchange, [member]: value }))).not.toBe(base);
+  });
+
+  const RULE = { workloads: ["spiffe://a/b"], tool_allowlist: ["b"] };
+  test.each([
+    ["another selector", { ...RULE, workloads: ["spiffe://a/c"] }],
+    ["one selector more", { ...RULE, principals: [{ issuer: "i", value: "v" }] }],
+    ["another tool", { ...RULE, tool_allowlist: ["c"] }],
+    ["a prompt more", { ...RULE, prompt_allowlist: ["c"] }],
+    ["no approval", { ...RULE, approval: { mode: "off" } }],
+    ["an exemption", { ...RULE, approval: { exempt: ["b"] } }],
+  ])("a rule with %s is another policy", (_, rule) => {
+    const digestOf = (...rules: object[]) => filterDigest(JSON.stringify({ tool_allowlist: ["a"], rules }));
+    expect(digestOf(rule)).not.toBe(digestOf(RULE));
+    expect(digestOf(RULE, rule)).not.toBe(digestOf(rule, RULE));
+  });
+
+  test("a principal is not cut elsewhere: (ab, c) and (a, bc) are two", () => {
+    const digestOf = (issuer: string, value: string) =>
+      filterDigest(
+        JSON.stringify({ tool_allowlist: [], rules: [{ principals: [{ issuer, value }], tool_allowlist: ["b"] }] }),
+      );
+    expect(digestOf("ab", "c")).not.toBe(digestOf("a", "bc"));
   });
 
   test("what mode required has by default is written out", () => {

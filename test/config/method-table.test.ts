@@ -96,6 +96,23 @@ const POLICIES: Readonly<Record<string, TablePolicy>> = {
   "skills/get without a root": { ...CLOSED, method_allowlist: ["skills/get"] },
   "skills/get and a root": { ...CLOSED, method_allowlist: ["skills/get"], resource_roots: ["mcp://logs/"] },
   "roots and tasks": { ...CLOSED, resource_roots: ["mcp://logs/"], tasks: "allow" },
+  "lists that are only for some": {
+    tool_allowlist: ["search_code"],
+    resource_roots: ["mcp://logs/"],
+    method_allowlist: ["skills/get"],
+    rules: [
+      {
+        workloads: ["spiffe://td/ns/agents"],
+        tool_allowlist: ["execute", "delete_repo"],
+        prompt_allowlist: ["code_review"],
+      },
+      {
+        workloads: ["spiffe://td/ns/agents"],
+        resource_roots: ["file:///srv/repos/"],
+        approval: { exempt: ["execute"] },
+      },
+    ],
+  },
   "every member opened": {
     tool_allowlist: ["search_code", "delete_repo"],
     approval: { mode: "off" },
@@ -164,6 +181,33 @@ test("a root that breaks the URI rules is refused in a client's response, as the
   stream.requestHeaders({ ":method": "POST", ":path": "/mcp", "content-type": "application/json" }, false);
   stream.requestBody('{"jsonrpc":"2.0","id":1,"result":{"roots":[{"uri":"file:///srv/../etc"}]}}', true);
   expect(stream.filterState.get("mcp_reason")).toBe("uri_traversal");
+});
+
+test("what the table says that rules add passes for whom they are, and for nobody else", () => {
+  const policy = POLICIES["lists that are only for some"] ?? CLOSED;
+  const vm = Vm.load(MODULE);
+  const plugin = vm.startPlugin(JSON.stringify(policy));
+  const reasonOf = (peer: string, method: string, params: object): string => {
+    const stream = plugin.openStream({ properties: { "connection.uri_san_peer_certificate": peer } });
+    stream.requestHeaders({ ":method": "POST", ":path": "/mcp", "content-type": "application/json" }, false);
+    stream.requestBody(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }), true);
+    return stream.filterState.get("mcp_reason") ?? "";
+  };
+  const ours = "spiffe://td/ns/agents/sa/one";
+  const others = "spiffe://td/ns/agents-b/sa/one";
+  expect(rowOf(methodTable(policy), "tools/call").detail).toMatch(
+    /^for some also execute \(rules\[0\]\), delete_repo \(rules\[0\]\); .*, but for whom a rule exempts: execute, delete_repo$/,
+  );
+  expect(rowOf(methodTable(policy), "prompts/get").detail).toBe("for some also code_review (rules[0])");
+  expect(rowOf(methodTable(policy), "resources/read").detail).toBe("for some also file:///srv/repos/ (rules[1])");
+  for (const [method, params, reason] of [
+    ["tools/call", { name: "execute" }, "tool_not_listed"],
+    ["prompts/get", { name: "code_review" }, "prompt_not_listed"],
+    ["resources/read", { uri: "file:///srv/repos/a" }, "resource_not_listed"],
+  ] as const) {
+    expect([reasonOf(ours, method, params), reasonOf(others, method, params)]).toEqual(["", reason]);
+  }
+  expect(reasonOf(ours, "tools/call", { name: "delete_repo" })).toBe("approval_not_configured");
 });
 
 test("a policy that asks humans lists flagged tools, and says of which a human decides", () => {

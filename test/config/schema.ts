@@ -7,7 +7,7 @@ import { projectPath } from "../../src/project.ts";
 /** The schema as it stands in its file, as far as the tests look into it. */
 export interface PolicySchema {
   properties: Record<string, SchemaMember>;
-  $defs: { unguardedEntry: SchemaMember; argumentRule: SchemaMember };
+  $defs: { unguardedEntry: SchemaMember; argumentRule: SchemaMember; rule: SchemaMember };
 }
 
 /** One member of the schema. */

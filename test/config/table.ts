@@ -1,20 +1,9 @@
 // Good and bad configurations, one row each: what the filter, the schema and this table must agree on.
 import { KEYS, REQUIRED } from "./approval-member.ts";
-
-/** One configuration with its verdict. */
-export interface ConfigurationRow {
-  /** What the row is about; unique. */
-  name: string;
-  /** The configuration as the filter gets it. */
-  text: string | Uint8Array;
-  good: boolean;
-  /** For a bad one: what the filter's log says behind `mcp-guard: configuration refused: `. Without it any complete sentence does. */
-  log?: string;
-  /** For a bad one: why the schema lets it pass, or is never asked. */
-  schemaCannot?: string;
-  /** For a good one: why the schema warns all the same. */
-  schemaWarns?: string;
-}
+import { IDENTITY_RULES } from "./identity-rule-rows.ts";
+import { RATES } from "./rate-rows.ts";
+import { bad, type ConfigurationRow, escaped, good, names, withMembers } from "./row.ts";
+import { TOKENS } from "./token-rows.ts";
 
 const NO_JSON = "a schema judges values, and the text is none";
 const DUPLICATE = "a schema judges values, and a parser has dropped the first of the two members before it is asked";
@@ -27,7 +16,7 @@ const NEVER_SENT = "no browser, no client and no URI has it, so that the entry i
 const DECODED = "a parser is given characters, and the decoder has replaced the bytes that are none";
 
 const ROOT_MEMBERS =
-  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics";
+  "tool_allowlist method_allowlist mode refusal refusal_detail request_headers request_body direction unguarded limits approval prompt_allowlist resource_roots tasks uri_traversal argument_rules allowed_origins allowed_hosts response_uris sampling elicitation roots hidden_text identity audit metrics authorization token_exchange rate_limit rules";
 const LIMIT_MEMBERS =
   "body_bytes depth members_per_object open_members key_bytes stall_ms in_flight_bytes list_bytes event_bytes";
 const HTTP_METHODS = "POST GET HEAD DELETE OPTIONS PUT PATCH";
@@ -52,38 +41,14 @@ const SERVICE_PATH = "a path like /v1 of 1 to 256 bytes without a slash at its e
 const SPKI = "the public key of the service in base64: a SubjectPublicKeyInfo (RFC 5480) of P-256, uncompressed";
 const PATH = "an absolute path of letters, digits, - . _ ~ ! $ & ' ( ) * + , = : @ and / without empty or dot segments";
 
-/** A configuration that is good but for what `members` adds to it. */
-function withMembers(members: Record<string, unknown>): string {
-  return JSON.stringify({ tool_allowlist: ["echo"], ...members });
-}
-
 /** A configuration whose member `limits` is written as it stands here. */
 function withLimits(text: string): string {
   return `{"tool_allowlist":["echo"],"limits":${text}}`;
 }
 
-function good(name: string, text: string): ConfigurationRow {
-  return { name, text, good: true };
-}
-
 /** A good one of which an editor says that it does nothing. */
 function idle(name: string, text: string): ConfigurationRow {
   return { name, text, good: true, schemaWarns: NEVER_SENT };
-}
-
-function bad(name: string, text: string | Uint8Array, log?: string, schemaCannot?: string): ConfigurationRow {
-  return {
-    name,
-    text,
-    good: false,
-    ...(log !== undefined && { log }),
-    ...(schemaCannot !== undefined && { schemaCannot }),
-  };
-}
-
-/** `count` distinct names. */
-function names(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `tool_${index}`);
 }
 
 const STANDARD: ConfigurationRow[] = [
@@ -313,17 +278,7 @@ const ROOT: ConfigurationRow[] = [
   bad("a comment member", withMembers({ $comment: "later" })),
 ];
 
-const LATER: ConfigurationRow[] = [
-  ...[
-    ["rules", []],
-    ["token_exchange", {}],
-  ].map(([member, value]) =>
-    bad(
-      `${member}, which is not in this version`,
-      withMembers({ [String(member)]: value }),
-      `${member}: not in this version of the filter`,
-    ),
-  ),
+const TOGETHER: ConfigurationRow[] = [
   bad(
     "hold with stream",
     withMembers({ request_headers: "hold", request_body: "stream" }),
@@ -2109,7 +2064,7 @@ const IDENTITY: ConfigurationRow[] = [
   bad(
     "an unknown member of identity",
     identity({ jwts: [] }),
-    'identity: found the unknown member "jwts", expected one of jwt header require_human; did you mean "jwt"?',
+    'identity: found the unknown member "jwts", expected one of jwt header require_human require_principal; did you mean "jwt"?',
   ),
   bad(
     "an unknown member of a token source",
@@ -2167,6 +2122,14 @@ const IDENTITY: ConfigurationRow[] = [
     identity({ require_human: true }),
     "identity: found require_human without jwt and header, expected one of them: nobody else names a human",
   ),
+  good("a principal who is required, of peers alone", identity({ require_principal: true })),
+  good("a principal who is not required", identity({ require_principal: false })),
+  good("a human and a principal", identity({ jwt: [TOKEN], require_human: true, require_principal: true })),
+  bad(
+    "a word for require_principal",
+    identity({ require_principal: "yes" }),
+    'identity.require_principal: found the string "yes", expected true or false',
+  ),
   ...(
     [
       ["true", 1, "the number 1"],
@@ -2182,8 +2145,8 @@ const IDENTITY: ConfigurationRow[] = [
   ),
   ...(
     [
-      ["identity", null, "null", "an object with jwt, header and require_human"],
-      ["identity", [], "a list", "an object with jwt, header and require_human"],
+      ["identity", null, "null", "an object with jwt, header, require_human and require_principal"],
+      ["identity", [], "a list", "an object with jwt, header, require_human and require_principal"],
       ["identity.jwt", { jwt: TOKEN }, "an object", "a list of objects with provider, issuer and claim"],
       ["identity.jwt[0]", { jwt: ["sub"] }, 'the string "sub"', TOKEN_SOURCE],
       [
@@ -2469,23 +2432,14 @@ const METRICS: ConfigurationRow[] = [
   bad("null for metrics", withMembers({ metrics: null }), "metrics: found null, expected an object with tools"),
 ];
 
-/** Each byte as it stands in a log line. */
-function escaped(text: string): string {
-  return text
-    .split("")
-    .map((unit) =>
-      /[ -~]/.test(unit) && unit !== '"' && unit !== "\\"
-        ? unit
-        : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-    )
-    .join("");
-}
-
 /** All rows. */
 export const CONFIGURATIONS: readonly ConfigurationRow[] = [
-  ...[STANDARD, TOOLS, ROOT, LATER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
+  ...[STANDARD, TOOLS, ROOT, TOGETHER, WORD_ROWS, PROMPTS, ROOTS, METHODS, ARGUMENTS, SOURCES].flat(),
   ...RESPONSE_URIS,
   ...IDENTITY,
+  ...IDENTITY_RULES,
+  ...TOKENS,
+  ...RATES,
   ...AUDIT,
   ...REDACT,
   ...COLLECTOR,

@@ -6,13 +6,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { readSettings } from "../../approval/settings.ts";
-import { Vm } from "../../src/host/index.ts";
+import { Filter } from "../../src/policy/filter.ts";
 import { policyPlace } from "../../src/policy/policy-place.ts";
 import { projectPath } from "../../src/project.ts";
 import { schemaComplaints } from "../config/schema.ts";
 import { type Manifest, manifestFiles, readManifests, theOne } from "./manifest-files.ts";
 
-const MODULE = readFileSync(projectPath("build", "plugin.wasm"));
+const FILTER = new Filter(readFileSync(projectPath("build", "plugin.wasm")));
 
 /** The WasmPlugin of the security standard, word for word. */
 const STANDARD = `apiVersion: extensions.istio.io/v1alpha1
@@ -36,7 +36,7 @@ const BASE = manifestFiles("deploy", "istio", "base").flatMap(readManifests);
 const RENDERED = manifestFiles("deploy", "istio", "rendered");
 const withoutComments = (yaml: string): string => yaml.replaceAll(/^ *#.*\n|^\n/gm, "");
 const rendered = (name: string): Manifest[] => readManifests(`deploy/istio/rendered/${name}.yaml`);
-const overlays = RENDERED.filter((file) => !/\/(admission|approval-service|gateway)\.yaml$/.test(file));
+const overlays = RENDERED.filter((file) => !/\/(admission|approval-service|gateway(-on-behalf-of)?)\.yaml$/.test(file));
 
 test("the standard's resource is there, and only comments came in addition", () => {
   const text = readFileSync(projectPath("examples", "standard", "mcp-tool-guard.yaml"), "utf8");
@@ -75,7 +75,7 @@ describe.each(guards.map((guard) => [guard.file, guard] as const))("the guard of
   test("has a policy that the schema and the filter take", () => {
     expect(policy).toMatchObject({ tool_allowlist: ["search_code", "get_pull_request"] });
     expect(schemaComplaints(policy)).toEqual([]);
-    expect(Vm.load(MODULE).startPlugin(JSON.stringify(policy)).accepted).toBe(true);
+    expect(FILTER.refusal(JSON.stringify(policy))).toBeUndefined();
   });
 
   test("fails closed, by what it says or by what Istio does then", () => {
@@ -218,6 +218,19 @@ describe("what an overlay declares opens itself and nothing else", () => {
       ["NetworkPolicy mcp-registry", "AuthorizationPolicy mcp-access-policy", "AuthorizationPolicy mcp-tool-headers"],
     ],
     [
+      "on-behalf-of",
+      [
+        "Deployment github-mcp-server",
+        "WasmPlugin mcp-tool-guard",
+        "DestinationRule mcp-token-service",
+        "ServiceEntry mcp-token-service",
+        "Sidecar mcp-egress-lockdown",
+        "NetworkPolicy mcp-registry",
+        "NetworkPolicy mcp-token-service",
+        "RequestAuthentication mcp-callers",
+      ],
+    ],
+    [
       "audit",
       [
         "WasmPlugin mcp-tool-guard",
@@ -292,6 +305,86 @@ describe("what an overlay declares opens itself and nothing else", () => {
         },
       },
     });
+  });
+
+  test("the token service, in the Sidecar, as a host with TLS and as addresses; the guard's secret by reference", () => {
+    const manifests = rendered("on-behalf-of");
+    expect(theOne(manifests, "Sidecar").spec.egress).toEqual([
+      {
+        hosts: ["istio-system/*", "approval/approval.approval.svc.cluster.local", "./api.github.com", "./idp.example"],
+      },
+    ]);
+    expect(theOne(manifests, "ServiceEntry", "mcp-token-service").spec).toEqual({
+      hosts: ["idp.example"],
+      exportTo: ["."],
+      location: "MESH_EXTERNAL",
+      resolution: "DNS",
+      ports: [{ number: 443, name: "https", protocol: "HTTPS" }],
+    });
+    expect(theOne(manifests, "DestinationRule").spec).toEqual({
+      host: "idp.example",
+      exportTo: ["."],
+      trafficPolicy: {
+        tls: { mode: "SIMPLE", sni: "idp.example", subjectAltNames: ["idp.example"], caCertificates: "system" },
+      },
+    });
+    expect(theOne(manifests, "NetworkPolicy", "mcp-token-service").spec.egress).toEqual([
+      { to: [{ ipBlock: { cidr: "192.0.2.20/32" } }], ports: [{ protocol: "TCP", port: 443 }] },
+    ]);
+    expect(theOne(manifests, "RequestAuthentication").spec).toEqual({
+      selector: { matchLabels: { app: "github-mcp-server" } },
+      jwtRules: [
+        {
+          issuer: "https://idp.example",
+          audiences: ["mcp-gateway"],
+          jwksUri: "https://idp.example/.well-known/jwks.json",
+          fromHeaders: [{ name: "Authorization", prefix: "Bearer " }],
+          forwardOriginalToken: true,
+        },
+      ],
+    });
+    const { template } = theOne(manifests, "Deployment").spec as {
+      template: { spec: { containers: Record<string, unknown>[] } };
+    };
+    const secret = { name: "mcp-guard-token-client", key: "client-secret" };
+    expect(template.spec.containers.find(({ name }) => name === "istio-proxy")).toEqual({
+      name: "istio-proxy",
+      image: "auto",
+      env: [{ name: "MCP_GUARD_CLIENT_SECRET", valueFrom: { secretKeyRef: secret } }],
+    });
+    // The server's own container has no part in it.
+    expect(JSON.stringify(template.spec.containers.filter(({ name }) => name !== "istio-proxy"))).not.toMatch(
+      /secretKeyRef|MCP_GUARD/,
+    );
+    expect(theOne(manifests, "WasmPlugin").spec).toMatchObject({
+      vmConfig: { env: [{ name: "MCP_GUARD_CLIENT_SECRET", valueFrom: "HOST" }] },
+      pluginConfig: {
+        authorization: "exchange",
+        token_exchange: {
+          service: { cluster: "outbound|443||idp.example", authority: "idp.example" },
+          client: { secret_env: "MCP_GUARD_CLIENT_SECRET" },
+          audience: "github-mcp-server",
+        },
+      },
+    });
+  });
+
+  test("no token of a caller reaches a server, in any overlay", () => {
+    for (const { file, policy } of guards) {
+      const expected = file.startsWith("examples/") ? undefined : /on-behalf-of/.test(file) ? "exchange" : "strip";
+      expect((policy as { authorization?: string }).authorization, file).toBe(expected);
+    }
+  });
+
+  test("the gateway leaves the token in the request for the guards alone that exchange it", () => {
+    const forwarded = (name: string): unknown =>
+      (theOne(rendered(name), "RequestAuthentication").spec.jwtRules as { forwardOriginalToken: boolean }[]).map(
+        ({ forwardOriginalToken }) => forwardOriginalToken,
+      );
+    expect(forwarded("gateway")).toEqual([false]);
+    expect(forwarded("gateway-on-behalf-of")).toEqual([true]);
+    const others = (name: string) => rendered(name).filter(({ kind }) => kind !== "RequestAuthentication");
+    expect(others("gateway-on-behalf-of")).toEqual(others("gateway"));
   });
 
   test("the registry: addresses alone, and none with an image volume", () => {

@@ -14,11 +14,15 @@ const OVERLAYS = readdirSync(path.join(ISTIO, "overlays")).map((name) => [name, 
 /** What is rendered: name of the file, and the folder that it comes from. */
 const SOURCES = [
   ...OVERLAYS,
-  ...(["base", "admission", "approval-service", "gateway"] as const).map((name) => [name, name] as const),
+  ...(["base", "admission", "approval-service", "gateway", "gateway-on-behalf-of"] as const).map(
+    (name) => [name, name] as const,
+  ),
 ].sort();
 
-test("there is a plain manifest for each overlay, the base, the gateway, the approval service and the admission policies", () => {
-  const names = manifestFiles("deploy", "istio", "rendered").map((file) => path.basename(file, ".yaml"));
+test("there is a plain manifest for each overlay, the base, the gateways, the approval service and the admission policies", () => {
+  const names = manifestFiles("deploy", "istio", "rendered")
+    .map((file) => path.basename(file, ".yaml"))
+    .sort();
   expect(names).toEqual(SOURCES.map(([name]) => name));
 });
 
@@ -64,6 +68,12 @@ if (build !== undefined) {
       collectorApp: "collector",
       ssePath: "/other-stream",
       messagePath: "/other-messages",
+      tokenHost: "tokens.other.example",
+      tokenCidr: "10.9.0.3/32",
+      tokenIssuer: "https://people.other.example/realm",
+      tokenKeys: "https://keys.other.example/jwks",
+      tokenAudience: "other-gateway",
+      tokenSecret: "other-token-client",
     };
     /** What stays of the reference: fixed by the base, not by values. */
     const STAYS =
@@ -105,6 +115,8 @@ if (build !== undefined) {
       [["values", "registry", "aws", "collector", "legacy", "traffic-extension", "own-names"]],
       [["values", "registry", "modern", "traffic-extension", "own-names"]],
       [["values", "image-volume", "modern", "own-names"]],
+      [["values", "on-behalf-of", "registry", "aws", "collector", "legacy", "own-names"]],
+      [["values", "on-behalf-of", "image-volume", "traffic-extension", "own-names"]],
       [["values", "registry", "aws", "collector", "waypoint", "own-names"]],
       [["values", "registry", "collector", "legacy", "traffic-extension", "waypoint", "waypoint-legacy", "own-names"]],
       [["values", "registry", "modern", "traffic-extension", "waypoint", "own-names"]],
@@ -113,7 +125,7 @@ if (build !== undefined) {
       for (const manifest of manifests) expect(manifestComplaints(manifest), JSON.stringify(manifest)).toEqual([]);
       const left = JSON.stringify(manifests).replaceAll(STAYS, "");
       expect(left).not.toMatch(
-        /github|ai-agents|ai-gateway|"gateway"|internal-registry|8080|8081|4318|"approval|approval\.|observab|otel-|cluster\.local\/|"\/rpc"|\/messages|10\.0\.0|eu-west|123456789012|PORT|HOST|COLLECTOR|STS"|IMAGE/,
+        /github|ai-agents|ai-gateway|"gateway"|internal-registry|8080|8081|4318|"approval|approval\.|observab|otel-|cluster\.local\/|"\/rpc"|\/messages|10\.0\.0|eu-west|123456789012|idp\.example|192\.0\.2\.20|mcp-gateway|mcp-guard-token|PORT|(?<!"valueFrom":")HOST|AUDIENCE|TOKENS|COLLECTOR|STS"|IMAGE/,
       );
       // What all servers of a namespace share keeps its name.
       const shared = manifests.filter(({ metadata }) => /^(allow-nothing|default-deny)$/.test(metadata.name));
@@ -122,6 +134,8 @@ if (build !== undefined) {
       const perServer = [
         "WasmPlugin",
         "TrafficExtension",
+        "DestinationRule",
+        "RequestAuthentication",
         "ServiceEntry",
         "Sidecar",
         "Telemetry",

@@ -43,6 +43,7 @@ const CUSTOM_KINDS: ReadonlySet<string> = new Set([
   "extensions.istio.io/v1alpha1 TrafficExtension",
   "extensions.istio.io/v1alpha1 WasmPlugin",
   "gateway.networking.k8s.io/v1 Gateway",
+  "networking.istio.io/v1 DestinationRule",
   "networking.istio.io/v1 ServiceEntry",
   "networking.istio.io/v1 Sidecar",
   "networking.istio.io/v1alpha3 EnvoyFilter",

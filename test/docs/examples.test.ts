@@ -88,7 +88,7 @@ describe.each(examples.map((example) => [example.place, example] as const))("%s"
     expect(policies).toBeDefined();
     for (const policy of policies ?? []) {
       expect(schemaComplaints(JSON.parse(policy))).toEqual([]);
-      const vm = Vm.load(MODULE);
+      const vm = Vm.load(MODULE, { environment: { MCP_GUARD_CLIENT_SECRET: "a-secret" } });
       const { accepted } = vm.startPlugin(policy);
       expect(vm.logs.filter(({ level }) => level === "error")).toEqual([]);
       expect(accepted).toBe(true);

@@ -5,7 +5,6 @@ import { projectPath } from "../../src/project.ts";
 import { policySchema, type SchemaMember } from "../config/schema.ts";
 
 const PAGE = readFileSync(projectPath("docs", "policy.md"), "utf8");
-const PARSER = readFileSync(projectPath("assembly", "config", "parse.ts"), "utf8");
 
 /** The part of the page below the heading of a member. */
 function section(name: string): string {
@@ -68,9 +67,44 @@ test("each member of the schema says in the editor what it is for", () => {
   expect(silent(policySchema.properties)).toEqual([]);
 });
 
-test("the page names each member of a later version", () => {
-  const later = [...PARSER.matchAll(/^const LATER =\s*"([^"]+)"/gm)].flatMap((match) => match[1]?.split(" ") ?? []);
-  expect(later.length).toBeGreaterThan(0);
-  const text = PAGE.split("\n## Not in this version\n")[1]?.split(/^##/m)[0] ?? "";
-  expect(later.filter((name) => !new RegExp(`\`${name}\``).test(text))).toEqual([]);
+/** The rows of a section's tables of members: what stands in the cells, by the member in the first one. */
+function rowsOf(member: string): Map<string, readonly string[]> {
+  const rows = [...section(member).matchAll(/^\| `([\w.]+)` \| (.*?) \|(?: (.*?) \|)?$/gm)];
+  return new Map(rows.map(([, name = "", ...cells]) => [name, cells.map((cell) => cell ?? "")]));
+}
+
+/** The members of a schema that are no objects, by their paths. */
+function leaves(member: SchemaMember, above: readonly string[] = []): [string, SchemaMember][] {
+  return Object.entries(member.properties ?? {}).flatMap(([name, inner]) =>
+    inner.properties === undefined
+      ? [[[...above, name].join("."), inner] as [string, SchemaMember]]
+      : leaves(inner, [...above, name]),
+  );
+}
+
+const grouped = (number: number | undefined): string => (number ?? 0).toLocaleString("en");
+
+describe.each(["token_exchange", "rate_limit"])("%s", (name) => {
+  const rows = rowsOf(name);
+  const members = leaves(policySchema.properties[name]!);
+
+  test("has a row for each member, and for nothing else", () => {
+    expect([...rows.keys()]).toEqual(members.map(([path]) => path));
+  });
+
+  test.each(members)("%s has its default and its range", (path, member) => {
+    const [written = "", text = ""] = rows.get(path) ?? [];
+    if (typeof member.default === "number") expect(written).toBe(grouped(member.default));
+    else if (member.default !== undefined) expect(written).toBe(`\`${JSON.stringify(member.default)}\``);
+    else expect(written).toMatch(/^(?:required|with |none$|as many as)/);
+    if (member.minimum === undefined) return;
+    expect(text).toContain(`${grouped(member.minimum)} to ${grouped(member.maximum)}`);
+  });
+});
+
+test("rules: each member of an entry", () => {
+  const names = Object.keys(policySchema.$defs.rule.properties ?? {});
+  expect(names).toHaveLength(7);
+  const cells = [...section("rules").matchAll(/^\| (`.*?) \|/gm)].map((match) => match[1] ?? "");
+  for (const name of names) expect(cells.join()).toContain(`\`${name}\``);
 });

@@ -3,9 +3,11 @@
 import fc from "fast-check";
 import { Vm } from "../../src/host/index.ts";
 import { ENVIRONMENT, KEYS, REQUIRED } from "../config/approval-member.ts";
+import { ALICE, identityMembers } from "../generators/identity.ts";
 import { type Mutation, mutate, mutation } from "../generators/mutate.ts";
-import { BUILDS, post, toolCall } from "../host/guard.ts";
+import { BUILDS, JSON_HEADERS, post, toolCall } from "../host/guard.ts";
 import { type RequestPolicy, requestFaults } from "../oracle/exchange.ts";
+import { type Caller, type IdentityPolicy, policyFor, shownCaller } from "../oracle/identity.ts";
 import { readStrictJson } from "../oracle/strict-json.ts";
 import { type Finding, samples } from "./samples.ts";
 
@@ -178,6 +180,103 @@ const goodApproval = fc
   .map((members) => ({ ...REQUIRED, ...members }));
 const choice = fc.constantFrom("deny", "allow", "Allow", "");
 
+const rate = fc.record(
+  {
+    requests: mostly(fc.oneof(fc.constantFrom(0, 1, 1_000_000, 1_000_001), anyNumber)),
+    seconds: mostly(fc.oneof(fc.constantFrom(0, 1, 3600, 3601), anyNumber)),
+    burst: mostly(fc.oneof(fc.constantFrom(0, 1, 1_000_000, 1_000_001), anyNumber)),
+    x: anyValue,
+  },
+  { requiredKeys: ["requests", "seconds"] },
+);
+const rateLimit = fc.record({ per_principal: mostly(rate), per_tool: mostly(rate), x: anyValue }, { requiredKeys: [] });
+const tokenType = fc
+  .constantFrom("access_token", "jwt", "id_token", "saml2", "")
+  .map((kind) => `urn:ietf:params:oauth:token-type:${kind}`);
+const printable = fc.constantFrom("a", "https://idp.example", "a b", "", "x".repeat(512), "x".repeat(513), '"\\');
+const variable = fc.constantFrom("CLIENT_SECRET", "CLIENT_KEY", "ACTOR_TOKEN", "NOT_THERE", "1A", "");
+const tokenExchange = fc.record(
+  {
+    service: mostly(
+      fc.record(
+        {
+          cluster: mostly(printable),
+          authority: mostly(printable),
+          path: mostly(fc.oneof(fc.constantFrom("/", "/token", "token", "/#"), path)),
+          timeout_ms: mostly(fc.oneof(fc.constantFrom(99, 100, 30_000, 30_001), anyNumber)),
+          x: anyValue,
+        },
+        { requiredKeys: ["cluster", "authority", "path"] },
+      ),
+    ),
+    client: mostly(
+      fc.record(
+        {
+          id: mostly(printable),
+          auth: mostly(fc.constantFrom("client_secret_basic", "private_key_jwt", "none")),
+          secret_env: mostly(variable),
+          key_env: mostly(variable),
+          alg: mostly(fc.constantFrom("RS256", "ES256", "HS256")),
+          kid: mostly(printable),
+          audience: mostly(printable),
+          x: anyValue,
+        },
+        { requiredKeys: ["id", "auth"] },
+      ),
+    ),
+    audience: mostly(printable),
+    resource: mostly(fc.constantFrom("urn:a", "a", "https://a/#b", "")),
+    scope: mostly(fc.constantFrom("a", "a b", "a  b", " ", "")),
+    requested_token_type: mostly(tokenType),
+    subject_token_type: mostly(tokenType),
+    actor: mostly(
+      fc.record({ token_env: mostly(variable), token_type: mostly(tokenType) }, { requiredKeys: ["token_env"] }),
+    ),
+    cache_entries: mostly(fc.oneof(fc.constantFrom(15, 16, 16_384, 16_385), anyNumber)),
+    max_cache_seconds: mostly(fc.oneof(fc.constantFrom(0, 3600, 3601), anyNumber)),
+    x: anyValue,
+  },
+  { requiredKeys: ["service", "client"] },
+);
+const aboutIdentity = fc
+  .tuple(
+    identityMembers,
+    fc.record(
+      {
+        authorization: mostly(fc.constantFrom("pass", "strip", "exchange", "drop")),
+        token_exchange: mostly(tokenExchange),
+        rate_limit: mostly(rateLimit),
+      },
+      { requiredKeys: [] },
+    ),
+  )
+  .map(([who, tokens]) => ({ ...who, ...tokens }));
+
+/** Members that go together. */
+const goodAboutIdentity = fc
+  .tuple(
+    identityMembers,
+    fc.constantFrom(
+      {},
+      { authorization: "strip" },
+      {
+        authorization: "exchange",
+        token_exchange: {
+          service: { cluster: "idp", authority: "idp.example", path: "/token" },
+          client: { id: "guard", auth: "client_secret_basic", secret_env: "CLIENT_SECRET" },
+          audience: "mcp",
+          cache_entries: 16,
+        },
+      },
+    ),
+    fc.constantFrom(
+      {},
+      {},
+      { rate_limit: { per_principal: { requests: 5, seconds: 3600 }, per_tool: { requests: 1, seconds: 1 } } },
+    ),
+  )
+  .map((members) => Object.assign({}, ...members));
+
 const configuration = fc.record(
   {
     tool_allowlist: mostly(names),
@@ -288,8 +387,14 @@ const text = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .tuple(fc.oneof(configuration, goodConfiguration), fc.constantFrom(undefined, 1, "\t"))
-      .map(([value, indent]) => JSON.stringify(value, undefined, indent)),
+      .tuple(
+        fc.oneof(
+          fc.tuple(configuration, fc.oneof(fc.constant({}), aboutIdentity)),
+          fc.tuple(goodConfiguration, fc.oneof(fc.constant({}), goodAboutIdentity)),
+        ),
+        fc.constantFrom(undefined, 1, "\t"),
+      )
+      .map(([members, indent]) => JSON.stringify(Object.assign({}, ...members), undefined, indent)),
   },
   {
     weight: 1,
@@ -329,7 +434,9 @@ export function fuzzConfigurations(
     }
     if (plugin.accepted) {
       accepted++;
-      checkAccepted(value, (body) => post(plugin, { body, stream: { headersStop: true } }), report);
+      const sendAs = (body: string, { properties, headers }: ReturnType<typeof shownCaller>) =>
+        post(plugin, { body, headers: [...JSON_HEADERS, ...headers], stream: { headersStop: true, properties } });
+      checkAccepted(value, sendAs, report);
       if (vm.failed) report(String(vm.failure), "no trap");
     } else {
       const errors = vm.logs.filter(({ level }) => level === "error").map(({ message }) => message);
@@ -341,6 +448,8 @@ export function fuzzConfigurations(
   }
   return { tried, accepted, findings };
 }
+
+const NOBODY: Caller = { tokens: [], header: [] };
 
 /** A call of each kind that a list, a root or a rule decides about. */
 const probes = (tool: string): readonly string[] => [
@@ -367,7 +476,7 @@ const probes = (tool: string): readonly string[] => [
 /** What is accepted is JSON of our language with a list of tools, and exactly what it lists passes. */
 function checkAccepted(
   value: Uint8Array,
-  send: (body: string) => string,
+  send: (body: string, who: ReturnType<typeof shownCaller>) => string,
   report: (found: string, expected: string) => void,
 ): void {
   const reading = readStrictJson(value, { depth: 16, membersPerObject: 256, openMembers: 256, keyBytes: 256 });
@@ -375,7 +484,9 @@ function checkAccepted(
     report("accepted", reading.error);
     return;
   }
-  const policy: RequestPolicy & Record<string, unknown> = JSON.parse(Buffer.from(value).toString("utf8"));
+  const policy: RequestPolicy & IdentityPolicy & Record<string, unknown> = JSON.parse(
+    Buffer.from(value).toString("utf8"),
+  );
   if (
     !Array.isArray(policy.tool_allowlist) ||
     !policy.tool_allowlist.every((each) => typeof each === "string" && each !== "")
@@ -391,6 +502,13 @@ function checkAccepted(
   ].join();
   if (isPlain !== "enforce,jsonrpc_error,explain") return;
   if (JSON.stringify(policy.unguarded ?? []).includes("/mcp")) return;
+  // A call of somebody would wait for an approval; the references know only that nobody's cannot.
+  const who = policy.approval?.mode === "required" ? NOBODY : ALICE;
+  const own = policyFor(policy, who);
+  if (own === "conflict") {
+    report("accepted", "a policy under which one token names one person");
+    return;
+  }
   for (const body of probes(policy.tool_allowlist[0] ?? "x")) {
     const request = {
       method: "POST",
@@ -401,10 +519,13 @@ function checkAccepted(
       ] as const,
       body: Buffer.from(body),
     };
-    const justified = requestFaults(request, policy);
-    const found = send(body);
+    const justified = requestFaults(request, own);
+    const found = send(body, shownCaller(who));
+    // What would pass may have come too early.
     const isRight =
-      justified.size === 0 ? found === "allow" : [...justified].some((reason) => found.startsWith(`refuse ${reason} `));
+      justified.size === 0
+        ? found === "allow" || (policy.rate_limit !== undefined && found === "refuse rate_limited 429")
+        : [...justified].some((reason) => found.startsWith(`refuse ${reason} `));
     if (!isRight) report(`${body}: ${found}`, [...justified].join(" or ") || "allow");
   }
 }

@@ -1,11 +1,13 @@
-// Mutated bodies, with headers of the same message or of another, through the whole filter, debug build: no trap, and the verdict is one that the reference justifies.
+// Mutated bodies, with headers of the same message or of another, of callers whom rules are for and of others, through the whole filter, debug build: no trap, and the verdict is one that the reference justifies.
 
 import fc from "fast-check";
+import { caller } from "../generators/identity.ts";
 import { type Exchange, legacyExchange, messageBody, modernExchange, OPEN_POLICY } from "../generators/message.ts";
 import { mutatedBody } from "../generators/mutate.ts";
 import { NEARLY_ROOTS } from "../generators/uri.ts";
 import { addPlugin, type Delivery, JSON_HEADERS, post, startGuard } from "../host/guard.ts";
-import { faults, type MessagePolicy } from "../oracle/message.ts";
+import { type IdentityPolicy, policyFor, shownCaller } from "../oracle/identity.ts";
+import { faults } from "../oracle/message.ts";
 import { ARGUMENT_VECTORS } from "../vectors/arguments.ts";
 import { ENTRY_VECTORS } from "../vectors/entries.ts";
 import { JSON_VECTORS } from "../vectors/json.ts";
@@ -16,7 +18,14 @@ import { type Finding, samples } from "./samples.ts";
 /** Longer seeds leave too few runs, and what they are about is their length. */
 const SEED_BYTES_MAX = 1500;
 
-const POLICIES: readonly MessagePolicy[] = [
+const WHO = {
+  jwt: [{ provider: "people", issuer: "https://idp.example", claim: "sub" }],
+  header: { name: "User-Identity", trusted_gateways: ["spiffe://td/ns/gateway/sa/ai"] },
+};
+const ALICE = { issuer: "https://idp.example", value: "alice" };
+const TEAM = { issuer: "https://idp.example", claim: "groups", value: "team" };
+
+const POLICIES: readonly IdentityPolicy[] = [
   { tool_allowlist: ["safe", "search_code", "get.pull/request", "\u00fcbersetzen", "two words"] },
   { tool_allowlist: [] },
   { tool_allowlist: ["evil", "delete_branch", "execute"], method_allowlist: ["vendor/x", "notifications/vendor"] },
@@ -36,6 +45,27 @@ const POLICIES: readonly MessagePolicy[] = [
       { tool: "safe", pointer: "/x/-/-", rule: { max_bytes: 3 } },
       { tool: "other", pointer: "/", rule: { path_roots: ["/", "/docs"] } },
       { tool: "safe", pointer: "/a/b", rule: "uri" },
+    ],
+  },
+  // What the open policy gives to everybody, here to some.
+  {
+    tool_allowlist: ["safe"],
+    method_allowlist: OPEN_POLICY.method_allowlist,
+    tasks: "allow",
+    identity: { ...WHO, require_principal: true },
+    rules: [
+      { principals: [ALICE], tool_allowlist: OPEN_POLICY.tool_allowlist },
+      { groups: [TEAM], prompt_allowlist: OPEN_POLICY.prompt_allowlist },
+      { workloads: ["spiffe://td/ns/agents"], resource_roots: OPEN_POLICY.resource_roots },
+    ],
+  },
+  {
+    ...OPEN_POLICY,
+    tool_allowlist: ["delete_branch", "updates", "safe"],
+    identity: { ...WHO, require_human: true },
+    rules: [
+      { principals: [ALICE], approval: { exempt: ["delete_branch"] } },
+      { groups: [TEAM], workloads: ["spiffe://td/ns"], approval: { mode: "off" } },
     ],
   },
 ];
@@ -97,6 +127,7 @@ const request = fc.record({
   cuts: fc.oneof(fc.array(fraction, { maxLength: 10 }), fc.constant("each byte" as const)),
   end: fc.constantFrom<NonNullable<Delivery["end"]>>("separate", "merged", "trailers"),
   policy: fc.nat(POLICIES.length - 1),
+  caller,
 });
 
 /** Runs until the time is over or something is found; gives how many bodies were judged, and how many passed. */
@@ -112,15 +143,25 @@ export function fuzzRequests(seconds: number, seed: number): { bodies: number; a
         ? body.keys()
         : value.cuts.map((each) => Math.floor(each * body.length)).sort((one, other) => one - other);
     const policy = POLICIES[value.policy]!;
-    const delivery = { headers: [...JSON_HEADERS, ...headers], body, cuts, end: value.end };
+    const own = policyFor(policy, value.caller);
+    const who = shownCaller(value.caller);
+    const delivery = {
+      headers: [...JSON_HEADERS, ...headers, ...who.headers],
+      body,
+      cuts,
+      end: value.end,
+      stream: { properties: who.properties },
+    };
     const verdict = post(plugins[value.policy]!, delivery);
-    const justified = faults(body, policy, headers);
-    const isRight = justified.size === 0 ? verdict === "allow" : justified.has(reasonOf(verdict) as never);
+    const justified: ReadonlySet<string> =
+      own === "conflict" ? new Set(["identity_conflict"]) : faults(body, own, headers);
+    const isRight = justified.size === 0 ? verdict === "allow" : justified.has(reasonOf(verdict) ?? "");
     bodies++;
     if (verdict === "allow") allowed++;
     if (!isRight || vm.failed) {
       const hex = Buffer.from(body).toString("hex");
-      const sent = `headers ${JSON.stringify(headers)}, body ${hex}`;
+      const asText = (_: string, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner);
+      const sent = `caller ${JSON.stringify(value.caller, asText)}, headers ${JSON.stringify(headers)}, body ${hex}`;
       const input = `policy ${value.policy}, cuts ${value.cuts}, end ${value.end}, ${sent}`;
       findings.push({
         at,

@@ -36,5 +36,5 @@ export function seedFromEnvironment(name: string): number {
 /** `FUZZ_SECONDS`, or what `make test` takes. */
 export function secondsFromEnvironment(): number {
   const given = Number(process.env.FUZZ_SECONDS);
-  return given > 0 ? given : 60;
+  return given > 0 ? given : 50;
 }

@@ -1,63 +1,10 @@
 // A guard that gets another policy while calls wait. Goal: no call goes on under a policy by which it would be another one, and what the earlier service says
-// afterwards counts for nothing. Envoy makes a new guard for a new configuration; the ABI lets a host configure the same one again, and here one does.
+// afterwards counts for nothing.
 
 import { describe, expect, test } from "vitest";
-import { HttpClient } from "../../src/host/http-call.ts";
-import { Machine } from "../../src/host/machine.ts";
-import { PluginRoot } from "../../src/host/plugin.ts";
-import { HttpStream } from "../../src/host/stream.ts";
 import { asked, bodyOf, call, claimed, ID, opened, policyWith, receiptFor, say } from "./approval-calls.ts";
-import { BUILDS, type Guard, verdict } from "./guard.ts";
-
-/** A root context whose host delivers a second configuration. */
-class ConfiguredAgain extends PluginRoot {
-  #next: Uint8Array | undefined;
-  readonly #machine: Machine;
-
-  constructor(machine: Machine, client: HttpClient, configuration: Uint8Array) {
-    super(machine, client, configuration, {});
-    this.#machine = machine;
-  }
-
-  configure(policy: object): boolean {
-    this.#next = Buffer.from(JSON.stringify(policy));
-    const said = this.#machine.invoke(this, "proxy_on_configure", [this.id, this.#next.length], (result) => result);
-    this.#next = undefined;
-    return said === 1;
-  }
-
-  override buffer(id: number): ReturnType<PluginRoot["buffer"]> {
-    const PLUGIN_CONFIGURATION = 7;
-    return id === PLUGIN_CONFIGURATION && this.#next !== undefined ? this.#next : super.buffer(id);
-  }
-}
-
-/** A guard that can be configured again. */
-function startAgain(
-  policy: object,
-): Guard & { configure(next: object): void; callback(name: string, id: number): unknown } {
-  const clusters = { clusters: ["approval", "elsewhere"] };
-  const machine = new Machine(new WebAssembly.Module(BUILDS.release), {});
-  const bytes = Buffer.from(JSON.stringify(policy));
-  const root = new ConfiguredAgain(machine, new HttpClient(clusters), bytes);
-  expect(root.start(bytes.length)).toBe(true);
-  const plugin = {
-    get httpCalls() {
-      return root.httpCalls;
-    },
-    get tickPeriodMs() {
-      return root.tickPeriodMs;
-    },
-    tick: () => machine.invoke(root, "proxy_on_tick", [root.id], () => undefined),
-    openStream: (options: object = {}) => new HttpStream(machine, root, { listenerDirection: 1, ...options }),
-  };
-  return {
-    vm: undefined as never,
-    plugin: plugin as never,
-    configure: (next) => expect(root.configure(next)).toBe(true),
-    callback: (name, id) => machine.invoke(machine.contexts.get(id)!, name, [id, 0, 1], (result) => result),
-  };
-}
+import { startAgain } from "./configured-again.ts";
+import { verdict } from "./guard.ts";
 
 const OTHERS: readonly (readonly [string, object])[] = [
   ["without an approval service", { tool_allowlist: ["delete_repo"], approval: { mode: "off" } }],

@@ -136,9 +136,10 @@ describe("refused", () => {
       [withTools('"":1'), 'found the unknown member ""'],
       [withTools('"limits":{"body_byte":1}'), 'did you mean "body_bytes"?'],
       [withTools('"limits":[]'), "limits: found a list, expected an object"],
-      ...["rules", "token_exchange"].map(
-        (name) => [withTools(`"${name}":[]`), `${name}: not in this version`] as const,
-      ),
+      [withTools('"rules":{}'), "rules: found an object, expected a list"],
+      [withTools('"token_exchange":[]'), "token_exchange: found a list, expected an object"],
+      [withTools('"rate_limit":[]'), "rate_limit: found a list, expected an object"],
+      [withTools('"authorization":"forward"'), "authorization: found"],
       [withTools('"prompt_allowlist":"p"'), "prompt_allowlist: found the string"],
       [withTools('"prompt_allowlist":["p","\\u0070"]'), "prompt_allowlist[1]: found the same string a second time"],
       [withTools(`"prompt_allowlist":["${"n".repeat(257)}"]`), "expected a prompt name of 1 to 256 bytes"],

@@ -19,9 +19,11 @@ import {
   toolCall,
   verdict,
 } from "./guard.ts";
+import { type CallOptions, deliveryOf, policyWith as exchangeWith, grant, SECRET } from "./token-calls.ts";
 
 const POLICY = { tool_allowlist: ["safe", "delete_all"], limits: { stall_ms: 1000 } };
 const EVIL = toolCall("evil");
+const SAFE = toolCall("safe");
 const LONG = toolCall("safe").padEnd(200_000);
 
 /** Under this policy a call waits for a human, and the guard shows the service a secret of its environment. */
@@ -29,7 +31,7 @@ const ASKING = policyWith(
   { service: { ...APPROVAL.service, secret_env: "APPROVAL_SECRET" } },
   { limits: { stall_ms: 1000 } },
 );
-const ENVIRONMENT = { APPROVAL_SECRET: "0123456789abcdef0123456789abcdef" };
+const ENVIRONMENT = { APPROVAL_SECRET: "0123456789abcdef0123456789abcdef", CLIENT_SECRET: SECRET };
 
 /** Failures of these change no verdict: the exchange is over, or nobody but the operator is told. */
 const NO_VERDICT = ["proxy_log", "proxy_increment_metric", "proxy_set_property"];
@@ -110,6 +112,27 @@ function approved(plugin: Plugin): HttpStream {
   return stream;
 }
 
+/** Under this one a call's token is exchanged. */
+const EXCHANGING = exchangeWith({}, { limits: { stall_ms: 1000 } });
+
+/** The token endpoint. */
+function serveTokens(plugin: Plugin): void {
+  for (const http of plugin.httpCalls) say(http, grant("minted"));
+}
+
+/** A call whose token is exchanged, the token of a caller who comes a second time, or of a request without a body. */
+const exchanged =
+  (...options: readonly CallOptions[]) =>
+  (plugin: Plugin): HttpStream => {
+    const streams = options.map((each) => {
+      const stream = send(plugin, deliveryOf(each));
+      serveTokens(plugin);
+      if (stream.upstream.ended && !stream.finished) answer(stream);
+      return stream;
+    });
+    return streams.at(-1)!;
+  };
+
 const hold = { configuration: { ...POLICY, request_headers: "hold" } };
 const stop = { stream: { headersStop: true } };
 
@@ -169,6 +192,45 @@ const SCENARIOS: readonly Scenario[] = [
       "refuse approval_mismatch 200",
     ],
   },
+  ...[EXCHANGING, { ...EXCHANGING, request_headers: "hold" }].flatMap((configuration) => {
+    const mode = "request_headers" in configuration ? "after its verdict" : "at its headers";
+    const all = {
+      configuration,
+      serve: serveTokens,
+      refusals: ["refuse token_exchange_unavailable 503", "refuse token_invalid 401"],
+    };
+    const own = { headersStop: "request_headers" in configuration };
+    return [
+      { name: `a token that is exchanged ${mode}`, ...all, run: exchanged(own), body: SAFE, verdict: "allow" },
+      { name: `a token that is kept, ${mode}`, ...all, run: exchanged(own, own), body: SAFE, verdict: "allow" },
+      {
+        name: `a token that is exchanged ${mode}, with trailers`,
+        ...all,
+        run: exchanged({ ...own, delivery: { end: "trailers" } }),
+        body: SAFE,
+        verdict: "allow",
+      },
+      {
+        name: `a token that is exchanged for a GET, where a call's is ${mode}`,
+        ...all,
+        run: exchanged({ delivery: { method: "GET", end: "headers" } }),
+        verdict: "pass",
+      },
+      {
+        name: `an unlisted call with a token, ${mode}`,
+        ...all,
+        run: exchanged({ ...own, tool: "evil" }),
+        verdict: "refuse tool_not_listed 200",
+      },
+    ];
+  }),
+  {
+    name: "a token that is left out",
+    configuration: { ...POLICY, authorization: "strip" },
+    run: exchanged({ delivery: { end: "trailers" } }),
+    body: SAFE,
+    verdict: "allow",
+  },
   { name: "a refused head", run: deliver({ method: "PUT", end: "headers" }), verdict: "refuse http_method 405" },
   { name: "no JSON", run: deliver({ body: `${EVIL}x` }), verdict: "refuse json_trailing_data 400" },
   { name: "a stalled body", run: (plugin) => open(plugin), verdict: "refuse stalled 408" },
@@ -197,13 +259,15 @@ function run(guard: Guard, scenario: Scenario): HttpStream {
 /** The verdict; a response that was refused or cut, because a call failed after the request had passed, is a refusal too. */
 function outcome(stream: HttpStream, { body }: Scenario): string {
   const { upstream, downstream, filterState } = stream;
+  const tokens = upstream.headers?.getAll("authorization") ?? [];
+  if (tokens.some((token) => token !== "Bearer minted")) return "a caller's token is at the server";
   const isInternal = filterState.get("mcp_decision") === "refuse" && filterState.get("mcp_reason") === "internal";
   const isHidden = downstream.status === 500 || (downstream.reset && downstream.body().length === 0);
   return upstream.ended && isInternal && isHidden ? "refuse internal 500" : verdict(stream, body);
 }
 
 const startScenario = ({ configuration = POLICY }: Scenario): Guard =>
-  startGuard(configuration, { clusters: ["collector", "approval"], environment: ENVIRONMENT });
+  startGuard(configuration, { clusters: ["collector", "approval", "idp"], environment: ENVIRONMENT });
 
 describe.each(SCENARIOS)("$name", (scenario) => {
   const calm = startScenario(scenario);

@@ -147,7 +147,7 @@ describe("counters", () => {
     const { definitions } = vm.metrics;
     const names = vm.metrics.names();
     expect(names.filter((name) => name.startsWith("mcp_guard_decision_"))).toHaveLength(8);
-    expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(67);
+    expect(names.filter((name) => name.startsWith("mcp_guard_reason_"))).toHaveLength(72);
     for (let index = 0; index < 100; index++) post(plugin, { body: toolCall(index % 2 === 0 ? "safe" : "evil") });
     expect([vm.metrics.definitions, vm.metrics.names()]).toEqual([definitions, names]);
   });

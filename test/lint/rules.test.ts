@@ -228,6 +228,273 @@ const root = (...roots: string[]) => withEcho(`resource_roots: [${roots.join(", 
 const rule = (text: string, tool = "echo") =>
   withEcho(`argument_rules:\n  - { tool: ${tool}, pointer: /a, rule: ${text} }`);
 
+const ISSUER = "https://idp.example";
+const JWT = `jwt: [{ provider: p, issuer: "${ISSUER}", claim: sub }]`;
+const GATEWAY = "header: { name: User-Identity, trusted_gateways: [spiffe://a/gateway] }";
+const FOR_TEAM = `groups: [{ issuer: "${ISSUER}", claim: groups, value: team }]`;
+
+/** A policy with these entries of rules, and perhaps more of it. */
+const withRules = (entries: string, further = "", identity = JWT) =>
+  `${listed}\nidentity: { ${identity} }\n${further}\nrules:\n${entries}`;
+
+const IDENTITY_RULES: Pair[] = [
+  pair(
+    "rule-unmatched",
+    "an issuer of no token",
+    withRules("  - { principals: [{ issuer: «https://other.example, value: alice }], tool_allowlist: [merge] }"),
+    withRules(`  - { principals: [{ issuer: "${ISSUER}", value: alice }], tool_allowlist: [merge] }`),
+    "whose word counts for nothing",
+  ),
+  pair(
+    "rule-unmatched",
+    "a gateway that is not trusted",
+    withRules(
+      "  - { principals: [{ issuer: «spiffe://a/other, value: alice }], tool_allowlist: [merge] }",
+      "",
+      `${JWT}, ${GATEWAY}`,
+    ),
+    withRules(
+      "  - { principals: [{ issuer: spiffe://a/gateway, value: alice }], tool_allowlist: [merge] }",
+      "",
+      `${JWT}, ${GATEWAY}`,
+    ),
+    "one of trusted_gateways",
+  ),
+  pair(
+    "rule-unmatched",
+    "a workload of another trust domain",
+    withRules("  - { principals: [{ issuer: spiffe://a, value: «spiffe://ab/c }], tool_allowlist: [merge] }"),
+    withRules("  - { principals: [{ issuer: spiffe://a, value: spiffe://a/c }], tool_allowlist: [merge] }"),
+    "no workload of",
+  ),
+  pair(
+    "rule-unmatched",
+    "a workload where humans are required",
+    withRules(
+      "  - { principals: [{ issuer: spiffe://a, value: «spiffe://a/c }], tool_allowlist: [merge] }",
+      "",
+      `${JWT}, require_human: true`,
+    ),
+    withRules("  - { principals: [{ issuer: spiffe://a, value: spiffe://a/c }], tool_allowlist: [merge] }"),
+    "its calls are refused",
+  ),
+  pair(
+    "rule-unmatched",
+    "a workload that is none of the rule's",
+    withRules(
+      "  - { principals: [{ issuer: spiffe://a, value: «spiffe://a/bc }], workloads: [spiffe://a/b], tool_allowlist: [merge] }",
+    ),
+    withRules(
+      "  - { principals: [{ issuer: spiffe://a, value: spiffe://a/b/c }], workloads: [spiffe://a/b], tool_allowlist: [merge] }",
+    ),
+    "each selector must match",
+  ),
+  pair(
+    "rule-unmatched",
+    "a gateway that is none of the rule's workloads",
+    withRules(
+      "  - { principals: [{ issuer: «spiffe://a/gateway, value: alice }], workloads: [spiffe://a/b], tool_allowlist: [merge] }",
+      "",
+      GATEWAY,
+    ),
+    withRules(
+      "  - { principals: [{ issuer: spiffe://a/gateway, value: alice }], workloads: [spiffe://a/gateway], tool_allowlist: [merge] }",
+      "",
+      GATEWAY,
+    ),
+    "each selector must match",
+  ),
+  pair(
+    "rule-unmatched",
+    "a principal and a group of two issuers",
+    withRules(
+      `  - { principals: [{ issuer: «i, value: alice }], ${FOR_TEAM}, tool_allowlist: [merge] }`,
+      "",
+      JWT.replace("]", ", { provider: q, issuer: i, claim: sub }]"),
+    ),
+    withRules(`  - { principals: [{ issuer: "${ISSUER}", value: alice }], ${FOR_TEAM}, tool_allowlist: [merge] }`),
+    "none of the rule's groups",
+  ),
+  pair(
+    "rule-repeated",
+    "the same rule with its members and names in another order",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [a, b] }\n  - «{ tool_allowlist: [b, a], ${FOR_TEAM} }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [a, b] }\n  - { ${FOR_TEAM}, tool_allowlist: [a, c] }`),
+    "at [0] a second time",
+  ),
+  pair(
+    "rule-adds-nothing",
+    "a tool of everybody",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge, «echo] }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge, Echoes] }`),
+    "everybody has already",
+  ),
+  pair(
+    "rule-adds-nothing",
+    "a prompt of everybody",
+    withRules(`  - { ${FOR_TEAM}, prompt_allowlist: [«review, sum] }`, "prompt_allowlist: [review]"),
+    withRules(`  - { ${FOR_TEAM}, prompt_allowlist: [sum] }`, "prompt_allowlist: [review]"),
+    "everybody has already",
+  ),
+  pair(
+    "rule-adds-nothing",
+    "a root below one of everybody",
+    withRules(
+      `  - { ${FOR_TEAM}, resource_roots: [«"mcp://logs/today/", "mcp://logs-old/"] }`,
+      'resource_roots: ["mcp://logs"]',
+    ),
+    withRules(`  - { ${FOR_TEAM}, resource_roots: ["mcp://logs-old/"] }`, 'resource_roots: ["mcp://logs"]'),
+    '("mcp://logs")',
+  ),
+  pair(
+    "rule-approval-idle",
+    "a tool that is listed for nobody",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [delete_it], approval: { exempt: [delete_it, «update_it] } }`),
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [delete_it, update_it], approval: { exempt: [delete_it, update_it] } }`,
+    ),
+    "no tool_allowlist has",
+  ),
+  pair(
+    "rule-approval-idle",
+    "a tool for which everybody is exempt",
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [delete_it, update_it], approval: { exempt: [delete_it, «update_it] } }`,
+      "approval: { exempt: [update_it] }",
+    ),
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [delete_it, update_it], approval: { exempt: [delete_it] } }`,
+      "approval: { exempt: [update_it] }",
+    ),
+    "everybody is exempt",
+  ),
+  pair(
+    "rule-approval-idle",
+    "a tool that is not flagged",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [delete_it, merge], approval: { exempt: [delete_it, «merge] } }`),
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [delete_it, merge], approval: { exempt: [delete_it, merge] } }`,
+      "approval: { tools: [merge] }",
+    ),
+    "which is not flagged",
+  ),
+  pair(
+    "principal-idle",
+    "both ways to require somebody",
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [merge] }`,
+      "",
+      `${JWT}, require_human: true, require_principal: «true`,
+    ),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge] }`, "", `${JWT}, require_principal: true`),
+    "asks for more",
+  ),
+  // What rules list is looked at like what everybody gets.
+  pair(
+    "tool-flagged",
+    "a flagged tool of a rule",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [«delete_it] }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [delete_it], approval: { exempt: [delete_it] } }`),
+    "its calls are refused",
+  ),
+  pair(
+    "tool-unflagged",
+    "a destructive tool of a rule",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [«remove_it] }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [remove_it] }`, "approval: { exempt: [remove_it] }"),
+    "sounds as if it destroys",
+  ),
+  pair(
+    "name-wildcard",
+    "a star in a rule",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [«"get_*"] }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [get_it] }`),
+    "a star is a letter",
+  ),
+  pair(
+    "name-alike",
+    "a tool of a rule that looks like one of everybody",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [«Echo] }`),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [echoes] }`),
+    'like "echo" at tool_allowlist[0]',
+  ),
+  pair(
+    "root-inside",
+    "two roots of one rule",
+    withRules(`  - { ${FOR_TEAM}, resource_roots: ["mcp://logs/", «"mcp://logs/today/"] }`),
+    withRules(`  - { ${FOR_TEAM}, resource_roots: ["mcp://logs/"] }`),
+    "which allows it already",
+  ),
+  pair(
+    "root-wide",
+    "every file for some",
+    withRules(`  - { ${FOR_TEAM}, resource_roots: [«"file:///"] }`),
+    withRules(`  - { ${FOR_TEAM}, resource_roots: ["file:///srv/"] }`),
+    "every file",
+  ),
+  pair(
+    "argument-rule-tool",
+    "a rule about a tool that no rule lists either",
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [merge] }`,
+      "argument_rules: [{ tool: «rebase, pointer: /path, rule: path }]",
+    ),
+    withRules(
+      `  - { ${FOR_TEAM}, tool_allowlist: [merge] }`,
+      "argument_rules: [{ tool: merge, pointer: /path, rule: path }]",
+    ),
+    "does nothing",
+  ),
+];
+
+const EXCHANGE =
+  "token_exchange: { service: { cluster: idp, authority: idp.example, path: /token }, client: { id: guard, auth: client_secret_basic, secret_env: TOKEN_SECRET }, audience: github }";
+
+const TOKENS: Pair[] = [
+  pair(
+    "authorization-idle",
+    "a token that is to be taken out, in monitor mode",
+    withEcho("mode: monitor\nauthorization: «strip"),
+    withEcho("mode: enforce\nauthorization: strip"),
+    "reaches the server",
+  ),
+  pair(
+    "token-before-verdict",
+    "headers that go on at once",
+    withEcho(`identity: { ${JWT} }\nauthorization: exchange\n${EXCHANGE.replace("{", "«{")}`),
+    withEcho(`identity: { ${JWT} }\nauthorization: exchange\n${EXCHANGE}\nrequest_headers: hold`),
+    "for refused calls too",
+  ),
+  pair(
+    "rate-handshake",
+    "two at once",
+    withEcho(`identity: { ${JWT} }\nrate_limit: { per_principal: { requests: 60, seconds: 60, burst: «2 } }`),
+    withEcho(`identity: { ${JWT} }\nrate_limit: { per_principal: { requests: 60, seconds: 60, burst: 3 } }`),
+    "handshake of a client fails",
+  ),
+  pair(
+    "rate-handshake",
+    "two in a period",
+    withEcho(`identity: { ${JWT} }\nrate_limit: { per_principal: { requests: «2, seconds: 60 } }`),
+    withEcho(`identity: { ${JWT} }\nrate_limit: { per_principal: { requests: 2, seconds: 60, burst: 3 } }`),
+    "handshake of a client fails",
+  ),
+  pair(
+    "rate-shared",
+    "principals that nobody names",
+    withEcho("rate_limit: { per_principal: «{ requests: 60, seconds: 60 } }"),
+    withEcho("identity: {}\nrate_limit: { per_principal: { requests: 60, seconds: 60 } }"),
+    "share one count",
+  ),
+  pair(
+    "rate-idle",
+    "a count of tools without a tool",
+    "tool_allowlist: []\nrate_limit: { per_tool: «{ requests: 60, seconds: 60 } }",
+    withEcho("rate_limit: { per_tool: { requests: 60, seconds: 60 } }"),
+    "nothing that it counts",
+  ),
+];
+
 const ROOTS: Pair[] = [
   pair(
     "root-inside",
@@ -732,7 +999,31 @@ const ERRORS: Pair[] = [
     withEcho("mode: enforce"),
     "write enforce",
   ),
-  pair("filter", "a member of a later version", withEcho("«rules: []"), listed, "not in this version"),
+  pair("filter", "no entry of rules", withEcho("rules: «[]"), listed, "expected at least one"),
+  pair(
+    "filter",
+    "a group of an issuer that no token has, beside a mistake elsewhere",
+    withRules(
+      '  - { groups: [{ issuer: «"https://other.example", claim: groups, value: team }], tool_allowlist: [merge] }',
+      "mode: «Enforce",
+    ),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge] }`),
+    "expected",
+  ),
+  pair(
+    "filter",
+    "a mistake elsewhere, beside rules that need the rest of the policy",
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge] }`, "mode: «Enforce"),
+    withRules(`  - { ${FOR_TEAM}, tool_allowlist: [merge] }`),
+    "write enforce",
+  ),
+  pair(
+    "filter",
+    "a mistake elsewhere, beside an exchange that needs the rest of the policy",
+    withEcho(`identity: { ${JWT} }\nauthorization: exchange\n${EXCHANGE}\nrequest_headers: hold\nmode: «Enforce`),
+    withEcho(`identity: { ${JWT} }\nauthorization: exchange\n${EXCHANGE}\nrequest_headers: hold`),
+    "write enforce",
+  ),
   pair("filter", "no tool_allowlist", "«mode: enforce", `mode: enforce\n${listed}`, "found no tool_allowlist"),
   pair(
     "filter",
@@ -777,7 +1068,17 @@ function unmarked(text: string): { text: string; places: string[] } {
 const shown = ({ line, column, severity, rule: name }: Finding) => `${line}:${column} ${severity} ${name}`;
 const wordsOf = ({ member, what, expected, mend }: Finding) => `${member}: ${what}, expected ${expected} (${mend})`;
 
-const WARNINGS = [...NAMES, ...ASKED, ...ROOTS, ...ARGUMENTS, ...ENDPOINTS, ...EFFECTS, ...FORMS];
+const WARNINGS = [
+  ...NAMES,
+  ...ASKED,
+  ...ROOTS,
+  ...ARGUMENTS,
+  ...ENDPOINTS,
+  ...EFFECTS,
+  ...FORMS,
+  ...IDENTITY_RULES,
+  ...TOKENS,
+];
 const ALL = [
   ...WARNINGS.map((one) => [one.rule, one.about, "warning", one] as const),
   ...ERRORS.map((one) => [one.rule, one.about, "error", one] as const),
@@ -794,6 +1095,12 @@ describe.each(ALL)("%s: %s", (name, _, severity, { bad, good, words }) => {
   test("is not told of the nearest good policy", () => {
     expect(lint(good).map(wordsOf)).toEqual([]);
   });
+});
+
+test("where there are rules, peers have counts of their own without identity", () => {
+  const limit = "rate_limit: { per_principal: { requests: 60, seconds: 60 } }";
+  const rules = "rules: [{ workloads: [spiffe://a/b], tool_allowlist: [merge] }]";
+  expect(lint(withEcho(`${limit}\n${rules}`)).map(wordsOf)).toEqual([]);
 });
 
 test("each rule has a pair, but for those with a test of their own", () => {

@@ -34,6 +34,7 @@ export type MessageReason =
   | "task_denied"
   | "approval_not_configured"
   | "human_required"
+  | "principal_required"
   | "argument_not_allowed";
 
 /** The members of the plugin configuration that decide about a body. */
@@ -50,6 +51,8 @@ export interface MessagePolicy {
     readonly tools?: readonly string[];
     readonly exempt?: readonly string[];
   };
+  /** What nobody who asks has, and the policy asks for (`policyFor`); absent: nothing. */
+  readonly lacks?: "human_required" | "principal_required";
   readonly limits?: {
     readonly depth?: number;
     readonly members_per_object?: number;
@@ -82,6 +85,7 @@ export function faults(body: Uint8Array, policy: MessagePolicy, headers?: Header
     ...(headers === undefined ? [] : mirrorFaults(message, headers)),
     ...answerFaults(message, policy),
     ...methodFaults(message, policy),
+    ...(policy.lacks !== undefined && actsForSomebody(message) ? [policy.lacks] : []),
   ]);
 }
 
@@ -288,6 +292,11 @@ const PASSING_METHODS = new Set([
   "notifications/progress",
   "notifications/roots/list_changed",
 ]);
+
+/** docs/identity.md: answers to the server, and every method but those that a client sends before it knows its user. */
+function actsForSomebody({ method }: JsonObject): boolean {
+  return typeof method !== "string" || !PASSING_METHODS.has(method);
+}
 
 const NAME_BYTES_MAX = 256;
 const FLAGGED_PREFIXES = ["delete", "update", "execute"];

@@ -18,7 +18,7 @@ import { parse, stringify } from "yaml";
 import { render } from "../../src/cli/commands/render.ts";
 import { writeFolder } from "../../src/deploy/output-folder.ts";
 import { GuardError } from "../../src/error.ts";
-import { Vm } from "../../src/host/index.ts";
+import { Filter } from "../../src/policy/filter.ts";
 import { policyPlace } from "../../src/policy/policy-place.ts";
 import { projectPath } from "../../src/project.ts";
 import { examine } from "../check/examine.ts";
@@ -47,6 +47,32 @@ const PLACE = {
   authority: "asked.elsewhere.svc.cluster.local:8443",
   path: "/guards",
 };
+
+/** A policy whose guard exchanges tokens; the command knows the rest. */
+const TOKEN_EXCHANGE = {
+  service: { path: "/token" },
+  client: { id: "jira-guard", auth: "client_secret_basic", secret_env: "CLIENT_PASS" },
+  audience: "jira",
+};
+const EXCHANGES = {
+  ...POLICY,
+  identity: {
+    ...POLICY.identity,
+    jwt: [
+      { provider: "payload", issuer: "https://people.other", claim: "sub" },
+      { provider: "payload", issuer: "https://partners.other", claim: "sub" },
+    ],
+  },
+  authorization: "exchange",
+  token_exchange: TOKEN_EXCHANGE,
+};
+const TOKEN_OPTIONS = [
+  ["--token-service", "mint.other=198.51.100.8/32,198.51.100.9/32"],
+  ["--issuer", "https://people.other=https://people.other/jwks"],
+  ["--issuer", "https://partners.other=https://keys.partners.other/set"],
+  ["--audience", "agents"],
+  ["--secret", "CLIENT_PASS=jira-client/pass"],
+].flat();
 
 let folder: string;
 
@@ -106,7 +132,20 @@ test("--help shows each option and an example", async () => {
   const { out, status } = await run("--help");
   expect(status).toBe(0);
   expect(out).toContain("mcp-guard render --server jira-mcp");
-  for (const option of ["image-volume", "registry", "egress", "collector", "legacy", "modern", "waypoint", "out"]) {
+  for (const option of [
+    "image-volume",
+    "registry",
+    "egress",
+    "collector",
+    "token-service",
+    "issuer",
+    "audience",
+    "secret",
+    "legacy",
+    "modern",
+    "waypoint",
+    "out",
+  ]) {
     expect(out).toContain(`--${option}`);
   }
 });
@@ -305,6 +344,99 @@ describe("the folder", () => {
   });
 });
 
+describe("refuses about tokens, and writes nothing:", () => {
+  const cases: readonly [string, object, string[], RegExp][] = [
+    [
+      "a token service for a policy that exchanges nothing",
+      POLICY,
+      ["--token-service", "mint.other=198.51.100.8/32"],
+      /exchanges no tokens/,
+    ],
+    [
+      "a token service without addresses",
+      EXCHANGES,
+      ["--token-service", "mint.other"],
+      /--token-service mint\.other: expected mint/,
+    ],
+    ["an issuer without a token service", EXCHANGES, ["--issuer", "a=https://a.other/b"], /belong to --token-service/],
+    [
+      "an issuer without an audience",
+      EXCHANGES,
+      TOKEN_OPTIONS.filter((word) => !["--audience", "agents"].includes(word)),
+      /--issuer needs --audience/,
+    ],
+    [
+      "keys over plain HTTP",
+      EXCHANGES,
+      ["--issuer", "a=http://a.other/b"],
+      /--issuer .* expected <issuer>=<https link/,
+    ],
+    [
+      "an issuer without its keys",
+      EXCHANGES,
+      ["--issuer", "https://a.other"],
+      /--issuer .* expected <issuer>=<https link/,
+    ],
+    ["an audience with a space", EXCHANGES, ["--audience", "a b"], /--audience a b: expected/],
+    [
+      "a secret without a key",
+      EXCHANGES,
+      ["--secret", "CLIENT_PASS=jira-client"],
+      /--secret CLIENT_PASS=\.\.\.: expected/,
+    ],
+    [
+      "a variable that the policy does not name",
+      EXCHANGES,
+      [...TOKEN_OPTIONS, "--secret", "OTHER=a/b"],
+      /--secret OTHER: .* no such variable/,
+    ],
+    [
+      "a variable twice",
+      EXCHANGES,
+      [...TOKEN_OPTIONS, "--secret", "CLIENT_PASS=a/b"],
+      /--secret CLIENT_PASS: .* twice/,
+    ],
+    [
+      "a guard that exchanges in a waypoint",
+      EXCHANGES,
+      [...TOKEN_OPTIONS, "--waypoint"],
+      /--waypoint: .* in the sidecar/,
+    ],
+    [
+      "the token service as a host of the server",
+      EXCHANGES,
+      [...TOKEN_OPTIONS, "--egress", "mint.other=198.51.100.8/32"],
+      /--egress mint\.other: this is the token service/,
+    ],
+    [
+      "a policy whose cluster is another place",
+      {
+        ...EXCHANGES,
+        token_exchange: {
+          ...TOKEN_EXCHANGE,
+          service: { path: "/token", cluster: "outbound|443||else.other", authority: "else.other" },
+        },
+      },
+      TOKEN_OPTIONS,
+      /--token-service mint\.other: .* another place/,
+    ],
+  ];
+
+  test.each(cases)("%s", async (_, policy, options, words) => {
+    writeFileSync(inFolder("policy.yaml"), stringify(policy));
+    const { code, message } = await refusal(...options);
+    expect(code).toBe("ERR_USAGE");
+    expect(message).toMatch(words);
+    expect(existsSync(inFolder("jira"))).toBe(false);
+  });
+
+  test("a secret in the place of its name, which it does not repeat", async () => {
+    const { code, message } = await refusal("--secret", "CLIENT_PASS=hushhush");
+    expect(code).toBe("ERR_USAGE");
+    expect(message).not.toContain("hush");
+  });
+});
+
 describe("notes", () => {
   const COMPLETE = [
     ["--server-image", `other.example/jira@${DIGEST}`],
@@ -337,6 +469,35 @@ describe("notes", () => {
     expect((await run(...COMPLETE)).notes).toMatch(words);
   });
 
+  const without = (...names: string[]): string[] =>
+    TOKEN_OPTIONS.filter((_, index) => !names.includes(TOKEN_OPTIONS[index - (index % 2)] ?? ""));
+  test.each<[string, string[], RegExp]>([
+    ["tokens of an issuer name nobody", without("--issuer", "--audience"), /no --issuer for https:\/\/partners\.other/],
+    [
+      "an issuer is none of the policy's",
+      [...TOKEN_OPTIONS, "--issuer", "https://third.other=https://third.other/jwks"],
+      /--issuer https:\/\/third\.other: identity\.jwt does not have it/,
+    ],
+    ["nothing hands the client's secret to the guard", without("--secret"), /nothing hands CLIENT_PASS to the filter/],
+    ["the gateway has a part in it", TOKEN_OPTIONS, /^note: the gateway has to leave the token[^\n]*\n$/],
+  ])("say that %s", async (_, options, words) => {
+    writeFileSync(inFolder("policy.yaml"), stringify(EXCHANGES));
+    expect((await run(...COMPLETE, ...options)).notes).toMatch(words);
+  });
+
+  test("say that nothing opens the way to a token service that only the policy names", async () => {
+    const service = { path: "/token", cluster: "outbound|443||mint.other", authority: "mint.other" };
+    writeFileSync(inFolder("policy.yaml"), stringify({ ...EXCHANGES, token_exchange: { ...TOKEN_EXCHANGE, service } }));
+    const { notes } = await run(...COMPLETE, "--secret", "CLIENT_PASS=jira-client/pass");
+    expect(notes).toMatch(/^note: authorization: exchange without --token-service[^\n]*\n$/);
+  });
+
+  test("there are none about a secret that is handed over", async () => {
+    const service = { ...PLACE, secret_env: "GUARD_SECRET" };
+    writeFileSync(inFolder("policy.yaml"), stringify({ ...ASKS, approval: { ...APPROVAL, service } }));
+    expect((await run(...COMPLETE, "--secret", "GUARD_SECRET=approval-guard/secret")).notes).toBe("");
+  });
+
   test("there are none about a service that the policy leaves to the command", async () => {
     writeFileSync(inFolder("policy.yaml"), stringify(ASKS));
     expect((await run(...COMPLETE)).notes).toBe("");
@@ -365,8 +526,16 @@ if (build !== undefined) {
     });
     expect(policies.length).toBe(1);
     expect(schemaComplaints(policies[0])).toEqual([]);
-    expect(Vm.load(MODULE).startPlugin(JSON.stringify(policies[0])).accepted).toBe(true);
+    expect(new Filter(MODULE).refusal(JSON.stringify(policies[0]))).toBeUndefined();
     return manifests;
+  }
+
+  /** The containers of the Deployment that injection completes. */
+  function proxiesOf(manifests: readonly Manifest[]): unknown[] {
+    const { template } = theOne(manifests, "Deployment").spec as {
+      template: { spec: { containers: { name: string }[] } };
+    };
+    return template.spec.containers.filter(({ name }) => name === "istio-proxy");
   }
 
   const ALL = [
@@ -568,6 +737,110 @@ if (build !== undefined) {
         expect(opened(manifests)).toEqual({});
         expect(theOne(manifests, "Sidecar").spec.egress).toEqual([{ hosts: ["istio-system/*"] }]);
       });
+    });
+
+    describe("of a policy that exchanges tokens", () => {
+      beforeEach(() => writeFileSync(inFolder("policy.yaml"), stringify(EXCHANGES)));
+
+      test.each([
+        [[]],
+        [["--traffic-extension"]],
+        [["--image-volume"]],
+        [["--legacy", "--collector", "records.telemetry:4399"]],
+      ])(
+        "with %j opens the way to the token service and to nothing else, and has the secret by reference",
+        async (more) => {
+          const manifests = await built(...TOKEN_OPTIONS, ...more);
+          const hosts = (theOne(manifests, "Sidecar").spec.egress as { hosts: string[] }[]).flatMap(
+            ({ hosts }) => hosts,
+          );
+          expect(hosts).toEqual([
+            "istio-system/*",
+            "./mint.other",
+            ...(more.includes("--collector") ? ["telemetry/records.telemetry.svc.cluster.local"] : []),
+          ]);
+          expect(theOne(manifests, "ServiceEntry", "mcp-token-service-jira").spec.hosts).toEqual(["mint.other"]);
+          expect(theOne(manifests, "DestinationRule", "mcp-token-service-jira").spec).toEqual({
+            host: "mint.other",
+            exportTo: ["."],
+            trafficPolicy: {
+              tls: { mode: "SIMPLE", sni: "mint.other", subjectAltNames: ["mint.other"], caCertificates: "system" },
+            },
+          });
+          expect(theOne(manifests, "NetworkPolicy", "mcp-token-service-jira").spec).toEqual({
+            podSelector: { matchLabels: { app: "jira" } },
+            policyTypes: ["Egress"],
+            egress: [
+              {
+                to: ["198.51.100.8/32", "198.51.100.9/32"].map((cidr) => ({ ipBlock: { cidr } })),
+                ports: [{ protocol: "TCP", port: 443 }],
+              },
+            ],
+          });
+          const rule = {
+            audiences: ["agents"],
+            fromHeaders: [{ name: "Authorization", prefix: "Bearer " }],
+            forwardOriginalToken: true,
+          };
+          expect(theOne(manifests, "RequestAuthentication", "mcp-callers-jira").spec).toEqual({
+            selector: { matchLabels: { app: "jira" } },
+            jwtRules: [
+              { ...rule, issuer: "https://people.other", jwksUri: "https://people.other/jwks" },
+              { ...rule, issuer: "https://partners.other", jwksUri: "https://keys.partners.other/set" },
+            ],
+          });
+          const guard = manifests.find(({ kind }) => policyPlace(kind) !== undefined)!;
+          expect(guard.spec.wasm ?? guard.spec).toMatchObject({
+            vmConfig: { env: [{ name: "CLIENT_PASS", valueFrom: "HOST" }] },
+            pluginConfig: {
+              ...EXCHANGES,
+              audit: expect.any(Object),
+              token_exchange: {
+                ...TOKEN_EXCHANGE,
+                service: { path: "/token", cluster: "outbound|443||mint.other", authority: "mint.other" },
+              },
+            },
+          });
+          expect(proxiesOf(manifests)).toEqual([
+            {
+              name: "istio-proxy",
+              image: "auto",
+              env: [{ name: "CLIENT_PASS", valueFrom: { secretKeyRef: { name: "jira-client", key: "pass" } } }],
+            },
+          ]);
+          expect(JSON.stringify(manifests)).not.toMatch(
+            /idp\.example|mcp-gateway|192\.0\.2\.20|MCP_GUARD|merge_pull|"none"/,
+          );
+        },
+      );
+
+      test("has no RequestAuthentication when no issuer is named, and no variable without a secret", async () => {
+        const manifests = await built("--token-service", "mint.other=198.51.100.8/32");
+        expect(manifests.some(({ kind }) => kind === "RequestAuthentication")).toBe(false);
+        expect(theOne(manifests, "WasmPlugin").spec.vmConfig).toEqual({ env: [] });
+        expect(proxiesOf(manifests)).toEqual([{ name: "istio-proxy", image: "auto", env: [] }]);
+      });
+
+      test("is one that mcp-guard check finds nothing wrong with", async () => {
+        await built(...TOKEN_OPTIONS, "--registry", "10.9.0.1/32", "--server-image", `other.example/jira@${DIGEST}`);
+        const overlay = await build!(inFolder("jira"));
+        const report = await examine({ "jira.yaml": overlay }, ["role", "mesh-config"]);
+        expect(report.findings.map(({ rule, found }) => [rule.id, found])).toEqual([]);
+      });
+    });
+
+    test("a secret for the approval service comes by reference too, without anything about tokens", async () => {
+      const service = { ...PLACE, secret_env: "GUARD_SECRET" };
+      writeFileSync(inFolder("policy.yaml"), stringify({ ...POLICY, approval: { ...APPROVAL, service } }));
+      const manifests = await built("--secret", "GUARD_SECRET=approval-guard/secret");
+      expect(theOne(manifests, "WasmPlugin").spec.vmConfig).toEqual({
+        env: [{ name: "GUARD_SECRET", valueFrom: "HOST" }],
+      });
+      const secretKeyRef = { name: "approval-guard", key: "secret" };
+      expect(proxiesOf(manifests)).toEqual([
+        { name: "istio-proxy", image: "auto", env: [{ name: "GUARD_SECRET", valueFrom: { secretKeyRef } }] },
+      ]);
+      expect(manifests.some(({ metadata }) => metadata.name.startsWith("mcp-token-service"))).toBe(false);
     });
 
     test("denies by headers what is not on this policy's list", async () => {

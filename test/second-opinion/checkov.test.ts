@@ -1,11 +1,13 @@
 // A second opinion about what is deployed. Goal: a checker that others wrote finds nothing wrong with the pods and roles of this project but what is
 // decided otherwise here, with the reason. Method: checkov over the rendered manifests and the Terraform module; on the standard's own drafts it is
 // seen to find faults. It knows Pod Security and IAM, and nothing of Istio: `mcp-guard check` is the reference for that.
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { projectPath } from "../../src/project.ts";
+import { readManifests } from "../deploy/manifest-files.ts";
 import { askCheckov, type Opinion, provideCheckov } from "./checkov.ts";
 
 const MINUTES_MS = 60_000;
@@ -27,6 +29,21 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+/** A rendered file without containers that injection completes: what they leave out is the mesh's to say, and no manifest has it. */
+function withoutProxies(name: string): string {
+  interface Pods {
+    spec?: { template?: { spec?: { containers?: { name: string; image?: string }[] } } };
+  }
+  return readManifests(`deploy/istio/rendered/${name}`)
+    .map((manifest) => {
+      const pod = (manifest as Pods).spec?.template?.spec;
+      if (pod?.containers !== undefined)
+        pod.containers = pod.containers.filter(({ name, image }) => name !== "istio-proxy" || image !== "auto");
+      return stringify(manifest);
+    })
+    .join("---\n");
+}
+
 const decided = ({ failures }: Opinion) => failures.filter(({ id }) => id in DECIDED);
 const others = ({ failures }: Opinion) => failures.filter(({ id }) => !(id in DECIDED));
 
@@ -37,7 +54,8 @@ describe("the manifests", () => {
     "%s",
     async (name) => {
       const place = path.join(folder, name);
-      cpSync(projectPath("deploy", "istio", "rendered", name), path.join(place, name));
+      mkdirSync(place);
+      writeFileSync(path.join(place, name), withoutProxies(name));
       const opinion = await askCheckov(checkov, "kubernetes", place);
       expect(others(opinion)).toEqual([]);
       expect(opinion.unreadable).toEqual([]);

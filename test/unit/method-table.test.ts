@@ -161,10 +161,104 @@ describe("the notes say what the table alone would be wrong about:", () => {
   });
 });
 
+describe("rules", () => {
+  const rules = [
+    {
+      groups: [{ issuer: "https://idp.example", claim: "groups", value: "maintainers" }],
+      tool_allowlist: ["delete_branch", "merge"],
+      approval: { exempt: ["delete_branch"] },
+    },
+    {
+      principals: [{ issuer: "https://idp.example", value: "alice" }],
+      workloads: ["spiffe://a/b"],
+      tool_allowlist: ["merge"],
+      prompt_allowlist: ["review"],
+      resource_roots: ["mcp://logs/"],
+    },
+  ];
+  const policy: TablePolicy = { tool_allowlist: ["search_code"], approval: { mode: "required" }, rules };
+
+  test("a row shows what everybody gets, and what rules add, with the rules", () => {
+    expect(row(policy, "tools/call")).toMatchObject({ verdict: "by list", listed: ["search_code"] });
+    expect(verdictText(row(policy, "tools/call"))).toBe(
+      "by list: search_code; for some also delete_branch (rules[0]), merge (rules[0], rules[1]); after a human's approval, but for whom a rule exempts: delete_branch",
+    );
+    expect(row(policy, "tools/call").openedBy).toEqual(["tool_allowlist", "rules"]);
+  });
+
+  test("what only rules list is by list, and nothing in it is for everybody", () => {
+    expect(row(policy, "prompts/get")).toMatchObject({
+      verdict: "by list",
+      listed: [],
+      detail: "for some also review (rules[1])",
+      openedBy: ["prompt_allowlist", "rules"],
+    });
+    expect(row(policy, "resources/read").detail).toBe("for some also mcp://logs/ (rules[1])");
+    expect(row({ ...policy, rules: rules.slice(0, 1) }, "prompts/get").verdict).toBe("refused");
+  });
+
+  test("a tool of a rule that is flagged and has no approval is told", () => {
+    const { approval: _, ...without } = policy;
+    const [first, second] = rules;
+    const { approval: __, ...strict } = first!;
+    expect(row({ ...without, rules: [strict, second!] }, "tools/call")).toMatchObject({
+      listed: ["search_code"],
+      detail: expect.stringContaining("; listed, but refused without approval: delete_branch"),
+      openedBy: ["tool_allowlist", "rules", "approval"],
+    });
+  });
+
+  test("each rule has a note that says for whom it is and what it adds", () => {
+    expect(policyNotes(policy).filter((note) => note.startsWith("rules"))).toEqual([
+      "rules[0] adds for whoever has maintainers in groups, said by https://idp.example: tools delete_branch, merge; no approval for delete_branch.",
+      "rules[1] adds for alice of https://idp.example, and then only peers at or below spiffe://a/b: tools merge; prompts review; resources below mcp://logs/.",
+    ]);
+  });
+
+  test("many rules, and many names, are cut", () => {
+    const many = Array.from({ length: 23 }, (_, at) => ({
+      workloads: Array.from({ length: 10 }, (_, index) => `spiffe://a/${at}/${index}`),
+      approval: { mode: "off" },
+    }));
+    const notes = policyNotes({ tool_allowlist: [], rules: many }).filter((note) => note.startsWith("rules"));
+    expect(notes).toHaveLength(21);
+    expect(notes[0]).toMatch(/ or 2 more: no approval for any tool\.$/);
+    expect(notes.at(-1)).toBe("rules has 3 more entries.");
+  });
+});
+
+describe("notes about tokens, rates and who asks", () => {
+  const note = (policy: TablePolicy) => policyNotes({ tool_allowlist: [], ...policy }).join("\n");
+
+  test("what becomes of the Authorization header", () => {
+    expect(note({ authorization: "strip" })).toContain("no Authorization header reaches the server");
+    const exchange = { service: { authority: "idp.example" }, audience: "github" };
+    expect(note({ authorization: "exchange", token_exchange: exchange })).toContain(
+      "the server gets one of idp.example for github.",
+    );
+    expect(note({ authorization: "pass" })).not.toContain("authorization");
+  });
+
+  test("rates, whose burst is that of a whole period unless it is said", () => {
+    const limits = { per_principal: { requests: 60, seconds: 30 }, per_tool: { requests: 5, seconds: 1, burst: 2 } };
+    expect(note({ rate_limit: limits })).toContain(
+      "rate_limit: 60 messages in 30 seconds, 60 at once, for each principal and worker.\nrate_limit: 5 calls in 1 seconds, 2 at once, for each tool and worker.",
+    );
+    expect(note({})).not.toContain("rate_limit");
+  });
+
+  test("a human who must be named counts more than somebody", () => {
+    expect(note({ identity: { require_principal: true } })).toContain("identity.require_principal: ");
+    expect(note({ identity: { require_principal: true, require_human: true } })).not.toContain("require_principal");
+  });
+});
+
 test("a refusal's reason leads to the member that opens it, and a malformed message to none", () => {
   expect(openedBy("tool_not_listed")).toBe("tool_allowlist");
   expect(openedBy("argument_not_allowed")).toBe("argument_rules");
   expect(openedBy("origin_not_allowed")).toBe("allowed_origins");
+  expect(openedBy("principal_required")).toBe("identity.require_principal");
+  expect(openedBy("token_exchange_refused")).toBeUndefined();
   expect(openedBy("json_incomplete")).toBeUndefined();
   expect(openedBy("uri_malformed")).toBeUndefined();
   expect(openedBy("constructor")).toBeUndefined();

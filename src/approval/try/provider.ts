@@ -1,11 +1,25 @@
-// An OpenID Connect provider for trying the approval of calls: anybody can sign in as anybody. It listens on this machine alone,
-// keeps everything in memory, and says on its pages and in its log what it is.
+// An OpenID Connect provider for trying the approval of calls and the exchange of tokens: anybody can sign in as anybody. It listens on this
+// machine alone, keeps everything in memory, and says on its pages and in its log what it is.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Configuration, JWK, default as Provider, ResourceServer, TokenEndpointGrantContext } from "oidc-provider";
-import { findPerson, PEOPLE } from "./people.ts";
+import { createLocalJWKSet } from "jose";
+import type {
+  ClientMetadata,
+  Configuration,
+  JWK,
+  default as Provider,
+  ResourceServer,
+  TokenEndpointGrantContext,
+} from "oidc-provider";
+import {
+  addTokenExchange,
+  exchangeClient,
+  type GrantPlace,
+  type TokenExchange,
+} from "../../on-behalf/token-exchange.ts";
+import { findPerson, PEOPLE, type Person } from "./people.ts";
 import { PAGE_POLICY, problemPage, signInPage } from "./provider-pages.ts";
 
 /** How each line of its log begins. */
@@ -31,7 +45,14 @@ export interface ProviderOptions {
   port: number;
   /** `aud` of the access tokens: the MCP server's URL (RFC 8707). */
   audience: string;
-  service: ServiceClient;
+  /** The approval service; nobody signs in without it. */
+  service?: ServiceClient;
+  /** Which tokens are exchanged for which others; none without it. */
+  exchange?: TokenExchange;
+  /** Who there is. Default: `PEOPLE`. */
+  people?: readonly Person[];
+  /** How long the tokens of people are good. Default: an hour. */
+  tokenSeconds?: number;
   /** Receives a line for each sign-in, token and problem. */
   say?: (line: string) => void;
 }
@@ -42,6 +63,10 @@ export interface TryProvider {
   readonly issuer: string;
   /** Its public keys as a JSON Web Key Set, as text. */
   readonly jwks: string;
+  /** Where the same stands for others. */
+  readonly jwksUri: string;
+  /** From now on it signs with a new key. What the old one has signed stays good while that is published, and is worth nothing when it is withdrawn. */
+  rotateKey(old: "published" | "withdrawn"): Promise<void>;
   /**
    * An access token for one of the people, as the command line client gets it.
    * @throws Error when the login is not one of theirs.
@@ -61,34 +86,48 @@ export interface ServiceClient {
 /** Starts the provider. @throws Error (`EADDRINUSE`) when the port is taken. */
 export async function startProvider(options: ProviderOptions): Promise<TryProvider> {
   const say = (line: string) => options.say?.(`${LOG_PREFIX} ${line}`);
-  const { publicKey, privateKey } = newKey();
+  /** The first one signs. */
+  let keys = [newKey()];
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => {
     response.writeHead(503).end();
   };
   const server = createServer((request, response) => answer(request, response));
+  // A proxy asks it too, and keeps its connections: one that is closed while a question is on its way costs that question.
+  server.keepAliveTimeout = 0;
   server.listen(options.port, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const issuer = `http://localhost:${port}`;
   const names = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
 
-  const provider = await createProvider(issuer, privateKey, options);
-  const callback = provider.callback();
-  answer = (request, response) => {
-    response.setHeader("content-security-policy", PAGE_POLICY);
-    response.setHeader("referrer-policy", "no-referrer");
-    // A web page whose name has been pointed at this machine (DNS rebinding) comes with its own name.
-    if (!names.has(request.headers.host ?? "")) response.writeHead(421).end();
-    else if (request.url?.startsWith("/sign-in/")) void signIn(provider, request, response, say);
-    else callback(request, response);
+  const answerFrom = async () => {
+    const provider = await createProvider(issuer, keys, { ...options, say });
+    const callback = provider.callback();
+    answer = (request, response) => {
+      response.setHeader("content-security-policy", PAGE_POLICY);
+      response.setHeader("referrer-policy", "no-referrer");
+      // A web page whose name has been pointed at this machine (DNS rebinding) comes with its own name.
+      if (!names.has(request.headers.host ?? "")) response.writeHead(421).end();
+      else if (request.url?.startsWith("/sign-in/")) void signIn(provider, request, response, options.people, say);
+      else callback(request, response);
+    };
+    provider.on("authorization.success", (ctx) => say(`${ctx.oidc.account?.accountId} is signed in`));
+    provider.on("grant.success", (ctx) => say(`a token for ${ctx.oidc.client?.clientId}`));
+    provider.on("server_error", (_ctx, error) => say(`error: ${error.message}`));
   };
-  provider.on("authorization.success", (ctx) => say(`${ctx.oidc.account?.accountId} is signed in`));
-  provider.on("grant.success", (ctx) => say(`a token for ${ctx.oidc.client?.clientId}`));
-  provider.on("server_error", (_ctx, error) => say(`error: ${error.message}`));
+  await answerFrom();
 
   return {
     issuer,
-    jwks: JSON.stringify({ keys: [publicKey] }),
+    get jwks() {
+      return publicSet(keys);
+    },
+    jwksUri: `${issuer}/jwks`,
+    async rotateKey(old) {
+      keys = [newKey(), ...(old === "published" ? keys : [])];
+      // The package takes its keys once: another one of it answers from now on, with the same memory.
+      await answerFrom();
+    },
     async accessToken(login) {
       const form = { grant_type: PERSON_GRANT, client_id: COMMAND_LINE_CLIENT, login };
       const response = await fetch(`${issuer}/token`, { method: "POST", body: new URLSearchParams(form) });
@@ -103,15 +142,28 @@ export async function startProvider(options: ProviderOptions): Promise<TryProvid
   };
 }
 
+interface KeyPair {
+  readonly publicKey: JWK;
+  readonly privateKey: JWK;
+}
+
 /** A key of this run alone: tokens of an earlier one are worth nothing. */
-function newKey(): { publicKey: JWK; privateKey: JWK } {
+function newKey(): KeyPair {
   const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const marks = { kid: randomBytes(8).toString("hex"), alg: ALGORITHM, use: "sig" } as const;
   const jwk = (key: typeof pair.privateKey) => ({ ...key.export({ format: "jwk" }), ...marks }) as JWK;
   return { publicKey: jwk(pair.publicKey), privateKey: jwk(pair.privateKey) };
 }
 
-async function createProvider(issuer: string, key: JWK, { audience, service }: ProviderOptions): Promise<Provider> {
+function publicSet(keys: readonly KeyPair[]): string {
+  return JSON.stringify({ keys: keys.map(({ publicKey }) => publicKey) });
+}
+
+async function createProvider(
+  issuer: string,
+  keys: readonly KeyPair[],
+  { audience, service, exchange, people, tokenSeconds = TOKEN_SECONDS, say = () => {} }: ProviderOptions,
+): Promise<Provider> {
   const { default: ProviderClass, errors, interactionPolicy } = await quietly(() => import("oidc-provider"));
   // Who signs in is asked each time: somebody who tries it out wants to be alice now and carol then.
   const policy = interactionPolicy.base();
@@ -132,23 +184,15 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
     scope: MCP_SCOPE,
     audience,
     accessTokenFormat: "jwt",
-    accessTokenTTL: TOKEN_SECONDS,
     jwt: { sign: { alg: ALGORITHM } },
   };
+  const claimsBesides = new WeakMap<object, Record<string, unknown>>();
   const configuration: Configuration = {
-    jwks: { keys: [key] },
+    jwks: { keys: keys.map(({ privateKey }) => privateKey) },
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     clients: [
-      {
-        client_id: service.id,
-        client_secret: service.secret,
-        redirect_uris: [service.redirectUri],
-        grant_types: ["authorization_code"],
-        response_types: ["code"],
-        id_token_signed_response_alg: ALGORITHM,
-        // The service lets nobody add a passkey whose sign-in is old.
-        require_auth_time: true,
-      },
+      ...(service === undefined ? [] : [serviceClient(service)]),
+      ...(exchange?.clients ?? []).map((client) => exchangeClient(client, ALGORITHM)),
       {
         client_id: COMMAND_LINE_CLIENT,
         application_type: "native",
@@ -165,7 +209,7 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
     scopes: ["openid", "profile", "email"],
     pkce: { required: () => true },
     ttl: {
-      AccessToken: TOKEN_SECONDS,
+      AccessToken: tokenSeconds,
       AuthorizationCode: 60,
       Grant: TOKEN_SECONDS,
       IdToken: TOKEN_SECONDS,
@@ -173,7 +217,7 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
       Session: TOKEN_SECONDS,
     },
     findAccount(_ctx, id) {
-      const person = findPerson(id);
+      const person = findPerson(id, people);
       return person && { accountId: person.sub, claims: () => ({ ...person }) };
     },
     // Nobody is asked whether the service may know who they are: there is nothing to know.
@@ -186,11 +230,14 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
       return grant;
     },
     interactions: { policy, url: (_ctx, { uid }) => `/sign-in/${uid}` },
+    extraTokenClaims: (_ctx, token) => claimsBesides.get(token),
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: exchange !== undefined },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, client) => (client.clientId === COMMAND_LINE_CLIENT ? audience : []),
+        // The service signs people in; all others get tokens for the server.
+        defaultResource: (_ctx, client) => (client.clientId === service?.id ? [] : audience),
         useGrantedResource: () => true,
         getResourceServerInfo(_ctx, indicator) {
           if (indicator !== audience) throw new errors.InvalidTarget();
@@ -205,6 +252,19 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
   };
   const provider = await quietly(async () => new ProviderClass(issuer, configuration));
   provider.registerGrantType<{ login?: string }>(PERSON_GRANT, (ctx) => grantPerson(ctx, resource), ["login"]);
+  if (exchange !== undefined) {
+    const place: GrantPlace = {
+      provider,
+      errors,
+      audience,
+      keys: createLocalJWKSet(JSON.parse(publicSet(keys))),
+      algorithm: ALGORITHM,
+      isKnown: (sub) => findPerson(sub, people) !== undefined,
+      claims: claimsBesides,
+      say,
+    };
+    addTokenExchange(place, exchange.servers);
+  }
   return provider;
 
   /** The token endpoint's answer to somebody who says who they are. */
@@ -212,7 +272,7 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
     ctx: TokenEndpointGrantContext<{ login?: string }>,
     target: ResourceServer,
   ): Promise<void> {
-    const person = findPerson(ctx.oidc.params.login);
+    const person = findPerson(ctx.oidc.params.login, people);
     if (person === undefined) throw new errors.InvalidGrant("there is nobody of this login");
     const { client } = ctx.oidc;
     const grant = new provider.Grant({ accountId: person.sub, clientId: client.clientId });
@@ -226,8 +286,21 @@ async function createProvider(issuer: string, key: JWK, { audience, service }: P
       scope: MCP_SCOPE,
       resourceServer: new provider.ResourceServer(audience, target),
     });
-    ctx.body = { access_token: await token.save(), expires_in: TOKEN_SECONDS, token_type: "Bearer", scope: MCP_SCOPE };
+    ctx.body = { access_token: await token.save(), expires_in: tokenSeconds, token_type: "Bearer", scope: MCP_SCOPE };
   }
+}
+
+function serviceClient({ id, secret, redirectUri }: ServiceClient): ClientMetadata {
+  return {
+    client_id: id,
+    client_secret: secret,
+    redirect_uris: [redirectUri],
+    grant_types: ["authorization_code"],
+    response_types: ["code"],
+    id_token_signed_response_alg: ALGORITHM,
+    // The service lets nobody add a passkey whose sign-in is old.
+    require_auth_time: true,
+  };
 }
 
 /** Shows who can sign in, and takes the answer. */
@@ -235,6 +308,7 @@ async function signIn(
   provider: Provider,
   request: IncomingMessage,
   response: ServerResponse,
+  people: readonly Person[] = PEOPLE,
   say: (line: string) => void,
 ): Promise<void> {
   const page = (status: number, text: string) =>
@@ -242,8 +316,8 @@ async function signIn(
   try {
     // The browser's cookie has to belong to this sign-in.
     await provider.interactionDetails(request, response);
-    if (request.method === "GET") return void page(200, signInPage(PEOPLE));
-    const person = findPerson(new URLSearchParams(await bodyOf(request)).get("login"));
+    if (request.method === "GET") return void page(200, signInPage(people));
+    const person = findPerson(new URLSearchParams(await bodyOf(request)).get("login"), people);
     if (person === undefined) return void page(400, problemPage("Who?", "There is nobody of this login."));
     await provider.interactionFinished(request, response, { login: { accountId: person.sub } });
   } catch (error) {

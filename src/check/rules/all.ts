@@ -7,11 +7,13 @@ import { egressRules } from "./egress.ts";
 import { identityRules } from "./identity.ts";
 import { roleRules } from "./role.ts";
 import { schemaRules, schemaWorldRules } from "./schema.ts";
+import { tokenExchangeRules } from "./token-exchange.ts";
 import { traceRules } from "./trace.ts";
 
 export const RULES: readonly Rule[] = [
   ...schemaRules,
   ...identityRules,
+  ...tokenExchangeRules,
   ...roleRules,
   ...egressRules,
   ...approvalRules,

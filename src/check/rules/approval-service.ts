@@ -9,7 +9,7 @@ import type { Workload } from "../workload.ts";
 import { hasTargets, joined, type Server, selectsServer, type World } from "../world.ts";
 import type { Path } from "../yaml-text.ts";
 import { callerRules, isAllowing, namesOf, rulesOf } from "./caller.ts";
-import { egressRules, networkPolicies, sidecarOf, wideness } from "./egress.ts";
+import { egressRules, isVisible, networkPolicies, sidecarOf, wideness } from "./egress.ts";
 import { identityRules } from "./identity.ts";
 import { isInjected, schemaRules } from "./schema.ts";
 
@@ -60,7 +60,7 @@ export const approvalServiceRules: readonly Rule[] = [
       const sidecar = sidecarOf(server, world);
       if (sidecar === undefined || server.isAmbient) return;
       for (const { guard, service, host } of approversOf(server, world)) {
-        if (hasTargets(guard.object) || isVisible(sidecar, service, host)) continue;
+        if (hasTargets(guard.object) || isVisible(sidecar, service.namespace, host)) continue;
         yield hit(
           sidecar,
           ["spec", "egress"],
@@ -439,19 +439,6 @@ function callersOf(rule: unknown, policy: KubeObject): readonly string[] | undef
   const names = sources.flat();
   const isOpen = sources.length === 0 || sources.some((source) => source.length === 0);
   return isOpen || names.some((name) => name.includes("*")) ? undefined : names;
-}
-
-/** Whether a Sidecar lets its pods see a host. */
-function isVisible(sidecar: KubeObject, service: KubeObject, host: string): boolean {
-  const hosts = list(get(sidecar.value, "spec", "egress")).flatMap((entry) => texts(get(entry, "hosts")));
-  return hosts.some((entry) => {
-    const [namespace = "", name = ""] = entry.split("/");
-    const isThere =
-      namespace === "*" ||
-      namespace === service.namespace ||
-      (namespace === "." && service.namespace === sidecar.namespace);
-    return isThere && (name === "*" || name === host || (name.startsWith("*.") && host.endsWith(name.slice(1))));
-  });
 }
 
 /** Whether a rule of a NetworkPolicy is about the port for guards. */

@@ -2,7 +2,7 @@
 // refused, so that nothing happens that nobody has approved. A policy that lacks what mode required needs is refused by the filter: see
 // guard-configuration-refused.
 import { hasFlaggedWord, isFlagged } from "../../policy/flagged.ts";
-import { policyPath } from "../guard.ts";
+import { policyPath, policyRules } from "../guard.ts";
 import { get, text, texts } from "../kube-object.ts";
 import { hit, type Rule } from "../rule.ts";
 
@@ -16,6 +16,27 @@ export const approvalRules: readonly Rule[] = [
       for (const guard of guards) {
         if (get(guard.policy, "approval", "mode") === "off")
           yield hit(guard.object, policyPath(guard, "approval"), "found mode: off, expected mode: required");
+      }
+    },
+  },
+  {
+    id: "rule-approval-off",
+    questions: ["approval"],
+    why: "Calls of tools that delete, update or execute reach the server for those whom the rule names, and no human has approved them.",
+    mend: "Remove approval from the rule.",
+    *check({ guards }) {
+      for (const guard of guards) {
+        for (const [index, rule] of policyRules(guard.policy).entries()) {
+          const approval = get(rule, "approval");
+          if (approval === undefined) continue;
+          const exempt = texts(get(approval, "exempt"));
+          const found = exempt.length > 0 ? `exempt: ${few(exempt)}` : `mode: ${text(get(approval, "mode"))}`;
+          yield hit(
+            guard.object,
+            policyPath(guard, "rules", index, "approval"),
+            `found ${found} in a rule, expected none`,
+          );
+        }
       }
     },
   },
@@ -42,7 +63,9 @@ export function approvalNote(policies: readonly unknown[]): string {
   for (const policy of policies) {
     const approval = get(policy, "approval");
     const lists = { tools: texts(get(approval, "tools")), exempt: texts(get(approval, "exempt")) };
-    const tools = texts(get(policy, "tool_allowlist"));
+    // Those of the rules too: who may call a tool says nothing about who has to approve it.
+    const listed = [policy, ...policyRules(policy)].flatMap((rule) => texts(get(rule, "tool_allowlist")));
+    const tools = [...new Set(listed)];
     const flagged = tools.filter((tool) => isFlagged(tool, lists));
     (get(approval, "mode") === "required" ? asked : closed).push(...flagged);
     exempt.push(...tools.filter((tool) => lists.exempt.includes(tool) && hasFlaggedWord(tool)));

@@ -209,6 +209,17 @@ export function sidecarOf({ object, labels }: Server, { objects, rootNamespace }
   );
 }
 
+/** Whether a Sidecar lets its pods see a host that an object of a namespace declares. */
+export function isVisible(sidecar: KubeObject, declaredIn: string, host: string): boolean {
+  const hosts = list(get(sidecar.value, "spec", "egress")).flatMap((entry) => texts(get(entry, "hosts")));
+  return hosts.some((entry) => {
+    const [namespace = "", name = ""] = entry.split("/");
+    const isThere =
+      namespace === "*" || namespace === declaredIn || (namespace === "." && declaredIn === sidecar.namespace);
+    return isThere && (name === "*" || name === host || (name.startsWith("*.") && host.endsWith(name.slice(1))));
+  });
+}
+
 /** The NetworkPolicies for one direction that select a server. */
 export function networkPolicies(
   { object, labels }: Server,

@@ -1,18 +1,27 @@
 // Point 2: does the service account follow least privilege? The account of the workload, its rights in Kubernetes, and what its pods may do on their
 // node. The role in AWS is in role.ts.
+import { hasCredentialForm, isCredential, isCredentialName } from "../credential.ts";
 import { get, isRecord, type KubeObject, list, objectName, record, text, texts } from "../kube-object.ts";
 import { type Hit, hit, type Rule } from "../rule.ts";
-import type { Container } from "../workload.ts";
+import { type Container, PROXY_CONTAINER } from "../workload.ts";
 import type { Server } from "../world.ts";
 
 /** The user of Istio's proxy. */
 const PROXY_USER = 1337;
 const ROOT_USER = 0;
+/** The digest is the mesh's to choose: what stands for it here is never shown. */
+const PINNED_BY_INJECTION = `auto@sha256:${"0".repeat(64)}`;
 const BROAD_ROLES = new Set(["cluster-admin", "admin", "edit"]);
-/** Names of variables that have credentials, and values that are some, whatever their name: a URL with a password too. */
-const CREDENTIAL_NAME = /(?:^|_)(?:TOKEN|SECRET|KEY|PASSWORD|PASSWD|PAT|CREDENTIALS?)$|^AWS_ACCESS_KEY_ID$/i;
-const CREDENTIAL_VALUE =
-  /^(?:AKIA|ASIA)[0-9A-Z]{16}$|^gh[pousr]_\w{20,}|^github_pat_\w{20,}|^xox[abprs]-|^sk-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]*:[^/?#@\s]+@/;
+/** What injection gives to the container `istio-proxy` where it does not say otherwise itself. */
+const INJECTED = {
+  image: "auto",
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  },
+  resources: { limits: { memory: "1Gi" } },
+};
 
 export const identityRules: readonly Rule[] = [
   {
@@ -288,16 +297,37 @@ export const identityRules: readonly Rule[] = [
       mend: "Take credentials from the workload's identity: IRSA or Pod Identity for AWS, token exchange for others.",
       *check({ value, path }, { object }) {
         for (const [index, variable] of list(value.env).entries()) {
-          const [name, literal] = [text(get(variable, "name")), text(get(variable, "value"))];
-          // A path of a file, or another variable, is no credential itself.
-          const isReference = literal === "" || /^\/|^\$\(/.test(literal);
-          const isCredential = (CREDENTIAL_NAME.test(name) && !isReference) || CREDENTIAL_VALUE.test(literal);
-          if (isCredential)
+          const name = text(get(variable, "name"));
+          if (isCredential(name, text(get(variable, "value"))))
             yield hit(object, [...path, "env", index], `found a literal value in ${name}, expected none`);
+        }
+        for (const member of ["command", "args"]) {
+          const words = texts(value[member]);
+          for (const [index, word] of words.entries()) {
+            const option = credentialOption(word, words[index - 1]);
+            if (option !== undefined)
+              yield hit(object, [...path, member, index], `found a literal value for ${option}, expected none`);
+          }
         }
       },
     },
   ]),
+  {
+    id: "configmap-credential",
+    questions: ["identity"],
+    why: "A ConfigMap is for whoever may read the namespace, and a credential in it is one that lasts and acts for nobody in particular.",
+    mend: "Take credentials from the workload's identity: IRSA or Pod Identity for AWS, token exchange for others.",
+    *check(server, { objects }) {
+      const names = configMapsOf(server);
+      for (const map of objects) {
+        if (map.kind !== "ConfigMap" || map.namespace !== server.object.namespace || !names.has(map.name)) continue;
+        for (const [key, value] of Object.entries(record(map.value.data))) {
+          if (isCredential(key, text(value)))
+            yield hit(map, ["data", key], `found a literal value in ${key}, expected none`);
+        }
+      }
+    },
+  },
 ];
 
 /** A rule about one container of a server. */
@@ -311,9 +341,56 @@ function containerRules(rules: readonly ContainerRule[]): Rule[] {
     ...rule,
     questions,
     *check(server) {
-      for (const container of server.containers) yield* check(container, server);
+      for (const container of server.containers) yield* check(completed(container), server);
     },
   }));
+}
+
+/**
+ * A container as it will run. Injection completes one with the name of the proxy and the image `auto`, so what that one leaves out is not missing;
+ * what it says is looked at as anywhere.
+ */
+function completed(container: Container): Container {
+  const { name, value } = container;
+  if (name !== PROXY_CONTAINER || value.image !== INJECTED.image) return container;
+  const context = { ...INJECTED.securityContext, ...record(value.securityContext) };
+  const resources = isRecord(value.resources) ? value.resources : INJECTED.resources;
+  return { ...container, value: { ...value, image: PINNED_BY_INJECTION, securityContext: context, resources } };
+}
+
+/** The option whose value a word of a command line is, or has behind `=`, when that is a credential. */
+function credentialOption(word: string, before: string | undefined): string | undefined {
+  const [, option, value] = /^-{0,2}([A-Za-z][\w.-]*)=(.*)$/s.exec(word) ?? [];
+  if (option !== undefined && value !== undefined) return isCredential(option, value) ? option : undefined;
+  const [, flag = ""] = /^--?([A-Za-z][\w.-]*)$/.exec(before ?? "") ?? [];
+  if (flag !== "" && !word.startsWith("-") && isCredential(flag, word)) return flag;
+  return hasCredentialForm(word) ? "an argument" : undefined;
+}
+
+/** The names of the ConfigMaps that a server's pods take, as variables or as files. */
+function configMapsOf({ containers, pod }: Server): Set<string> {
+  const variables = containers.flatMap(({ value }) => [
+    ...list(value.envFrom).map((from) => get(from, "configMapRef", "name")),
+    ...list(value.env).map((variable) => get(variable, "valueFrom", "configMapKeyRef", "name")),
+  ]);
+  const volumes = list(pod.volumes).flatMap((volume) => [
+    get(volume, "configMap", "name"),
+    ...list(get(volume, "projected", "sources")).map((source) => get(source, "configMap", "name")),
+  ]);
+  return new Set(texts([...variables, ...volumes]));
+}
+
+/** The credentials that the server's own containers get from Secrets, for the answer to the question; empty when its guards exchange tokens. */
+export function credentialNote({ containers, guards }: Server): string {
+  if (guards.length > 0 && guards.every(({ policy }) => policy?.authorization === "exchange")) return "";
+  const names = containers
+    .filter(({ name }) => name !== PROXY_CONTAINER)
+    .flatMap(({ value }) => list(value.env))
+    .filter((variable) => get(variable, "valueFrom", "secretKeyRef") !== undefined)
+    .map((variable) => text(get(variable, "name")))
+    .filter(isCredentialName);
+  if (names.length === 0) return "";
+  return `has ${names.join(", ")} from a Secret: what the server does with that it does as itself, whoever calls`;
 }
 
 /** A member of the container's security context. */

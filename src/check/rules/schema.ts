@@ -1,6 +1,6 @@
 // Point 1: is the tool schema validated against an allowlist? A guard must be in the path of each server, whole, closed, and the one that was meant.
-import { listedTools, matchesOf, type Plugin, phaseRank, policyPath } from "../guard.ts";
-import { get, list, text } from "../kube-object.ts";
+import { listedTools, matchesOf, type Plugin, phaseRank, policyPath, policyRules } from "../guard.ts";
+import { get, list, text, texts } from "../kube-object.ts";
 import { hit, type Rule, type WorldRule } from "../rule.ts";
 import { matchesLabels } from "../selector.ts";
 import {
@@ -235,13 +235,22 @@ export const schemaRules: readonly Rule[] = [
       why: "The list knows no patterns: the entry allows a tool of that very name, and not what was meant.",
       mend: "List each tool by its name.",
       *check(guard) {
-        for (const [index, tool] of listedTools(guard).entries()) {
-          if (tool.includes("*"))
-            yield hit(
-              guard.object,
-              policyPath(guard, "tool_allowlist", index),
-              `found ${tool}, expected the name of one tool`,
-            );
+        const lists = [
+          { tools: listedTools(guard), path: ["tool_allowlist"] },
+          ...policyRules(guard.policy).map((rule, index) => ({
+            tools: texts(get(rule, "tool_allowlist")),
+            path: ["rules", index, "tool_allowlist"],
+          })),
+        ];
+        for (const { tools, path } of lists) {
+          for (const [index, tool] of tools.entries()) {
+            if (tool.includes("*"))
+              yield hit(
+                guard.object,
+                policyPath(guard, ...path, index),
+                `found ${tool}, expected the name of one tool`,
+              );
+          }
         }
       },
     },
@@ -258,16 +267,6 @@ export const schemaRules: readonly Rule[] = [
               `found ${text(get(entry, "path"))} without a reason, expected one`,
             );
         }
-      },
-    },
-    {
-      id: "guard-authorization-pass",
-      questions: ["trace", "schema"],
-      why: "A token that passes through the server can be used by it, and by whoever takes it over, for everything that it is good for.",
-      mend: "Remove authorization: pass from the policy.",
-      *check(guard) {
-        if (guard.policy?.authorization === "pass")
-          yield hit(guard.object, policyPath(guard, "authorization"), "found pass, expected no such member");
       },
     },
     {

@@ -1,10 +1,12 @@
 // Point 5: are all tool calls traceable to a specific human user id? The guard must know the human, and what it records must be written out.
-import { policyPath } from "../guard.ts";
-import { get, isRecord, type KubeObject, list, text } from "../kube-object.ts";
+import { policyPath, policyRules, tokenIssuers } from "../guard.ts";
+import { get, isRecord, type KubeObject, list, text, texts } from "../kube-object.ts";
 import { providerOf } from "../mesh-config.ts";
 import { type Hit, hit, type Rule, type Unanswered } from "../rule.ts";
 import { hasTargets, type Server, selectsServer, type World } from "../world.ts";
 
+/** A trust domain (SPIFFE-ID section 2.1): no scheme, no path. */
+const TRUST_DOMAIN = /^[a-z0-9._-]+$/;
 const RECORD = "%FILTER_STATE(wasm.mcp_audit:PLAIN)%";
 
 export const traceRules: readonly Rule[] = [
@@ -29,13 +31,8 @@ export const traceRules: readonly Rule[] = [
     questions: ["trace"],
     why: "The guard takes the human from tokens that the proxy has validated. Without a RequestAuthentication for the issuer none ever is.",
     mend: "Add a RequestAuthentication that selects the workload, with a rule for the issuer.",
-    *check(server, { objects, rootNamespace }) {
-      const requests = objects.filter(
-        (object) => object.kind === "RequestAuthentication" && selectsServer(object, server, rootNamespace),
-      );
-      const issuers = new Set(
-        requests.flatMap(({ value }) => list(get(value, "spec", "jwtRules"))).map((rule) => text(get(rule, "issuer"))),
-      );
+    *check(server, world) {
+      const issuers = new Set(tokenRules(server, world).map(({ issuer }) => issuer));
       for (const guard of server.guards) {
         for (const [index, source] of list(get(guard.policy, "identity", "jwt")).entries()) {
           const issuer = text(get(source, "issuer"));
@@ -45,6 +42,48 @@ export const traceRules: readonly Rule[] = [
               policyPath(guard, "identity", "jwt", index, "issuer"),
               `found no RequestAuthentication for the issuer ${issuer} that selects the workload`,
             );
+        }
+      }
+    },
+  },
+  {
+    id: "token-of-nobody",
+    questions: ["trace"],
+    why: "A token of this issuer is validated and let through, and names nobody: identity.jwt of the policy does not have its issuer.",
+    mend: "Add the issuer to identity.jwt, or take its rule out of the RequestAuthentication.",
+    *check(server, world) {
+      const known = new Set(server.guards.flatMap(({ policy }) => tokenIssuers(policy)));
+      if (known.size === 0) return;
+      for (const { object, index, issuer } of tokenRules(server, world)) {
+        if (!known.has(issuer))
+          yield hit(
+            object,
+            ["spec", "jwtRules", index, "issuer"],
+            `found ${issuer || "no issuer"}, which identity.jwt of no guard has`,
+          );
+      }
+    },
+  },
+  {
+    id: "rule-without-source",
+    questions: ["trace"],
+    why: "Nobody who asks has a principal of this issuer, so the rule gives what it lists to nobody.",
+    mend: "Name the issuer of an entry of identity.jwt, the SPIFFE id of a trusted gateway, or a trust domain; or add the source to identity.",
+    *check({ guards }) {
+      for (const guard of guards) {
+        const gateways = texts(get(guard.policy, "identity", "header", "trusted_gateways"));
+        const sources = new Set([...tokenIssuers(guard.policy), ...gateways]);
+        for (const [index, rule] of policyRules(guard.policy).entries()) {
+          for (const [at, principal] of list(get(rule, "principals")).entries()) {
+            const issuer = text(get(principal, "issuer"));
+            // The issuer of a workload is its trust domain, which is written like a host name.
+            if (sources.has(issuer) || TRUST_DOMAIN.test(issuer)) continue;
+            yield hit(
+              guard.object,
+              policyPath(guard, "rules", index, "principals", at, "issuer"),
+              `found ${issuer || "no issuer"}, which no source of identity has`,
+            );
+          }
         }
       }
     },
@@ -153,6 +192,28 @@ export const traceRules: readonly Rule[] = [
     },
   ]),
 ];
+
+/** A rule of a RequestAuthentication that holds for a server. */
+export interface TokenRule {
+  object: KubeObject;
+  rule: unknown;
+  index: number;
+  issuer: string;
+}
+
+/** The rules by which a server's proxy, or its waypoint, validates tokens. */
+export function tokenRules(server: Server, { objects, rootNamespace }: World): TokenRule[] {
+  return objects
+    .filter((object) => object.kind === "RequestAuthentication" && selectsServer(object, server, rootNamespace))
+    .flatMap((object) =>
+      list(get(object.value, "spec", "jwtRules")).map((rule, index) => ({
+        object,
+        rule,
+        index,
+        issuer: text(get(rule, "issuer")),
+      })),
+    );
+}
 
 /** An entry of accessLogging that holds for a server. */
 interface Logging {

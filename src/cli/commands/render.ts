@@ -4,20 +4,30 @@ import { parseArgs } from "node:util";
 import { approvalPlace, asksForApproval, secretVariable } from "../../deploy/approval-place.ts";
 import {
   type GuardedServer,
+  parseAudience,
   parseCollector,
   parseEndpoint,
   parseExternalHost,
+  parseIssuer,
   parseLabel,
   parsePinnedImage,
   parsePort,
   parsePrincipal,
   parseRange,
   parseRoleArn,
+  parseSecret,
   parseServerName,
   wrongOption,
 } from "../../deploy/guarded-server.ts";
 import { checkFolder, realFolder, writeFolder } from "../../deploy/output-folder.ts";
 import { buildOverlay, effectivePolicy, OVERLAY_MARK } from "../../deploy/overlay.ts";
+import {
+  exchangesTokens,
+  namedIssuers,
+  namedTokenCluster,
+  tokenCluster,
+  tokenVariables,
+} from "../../deploy/token-place.ts";
 import { GuardError } from "../../error.ts";
 import { Filter } from "../../policy/filter.ts";
 import { projectPath } from "../../project.ts";
@@ -42,6 +52,11 @@ Writes a Kustomize overlay for one MCP server: all four layers of deploy/istio/b
   --service-account <name> the server's identity (<server>-sa)
   --role-arn <arn>         its role of AWS (IRSA)
   --sts <host=range>       where that role's credentials come from, such as sts.eu-west-1.amazonaws.com=10.0.0.20/32
+
+  --token-service <host=range,..>  where authorization: exchange takes the callers' tokens, on port 443, with its addresses
+  --issuer <issuer=keys>   who makes the callers' tokens, and the https link of its keys; once for each issuer of identity.jwt
+  --audience <name>        what the callers' tokens are made for; once for each
+  --secret <variable=secret/key>  a variable of the guard that the policy names, from a key of a Secret in the namespace; once for each
 
   --egress <host=range,..> a host on port 443 that the server may reach, with its addresses; once for each host
   --registry <range>       the addresses of the registry, which the proxy pulls the guard from
@@ -83,6 +98,10 @@ export const render: Command = async (args, context) => {
       registry: { type: "string" },
       "image-volume": { type: "boolean", default: false },
       collector: { type: "string" },
+      "token-service": { type: "string" },
+      issuer: { type: "string", multiple: true, default: [] },
+      audience: { type: "string", multiple: true, default: [] },
+      secret: { type: "string", multiple: true, default: [] },
       legacy: { type: "boolean", default: false },
       modern: { type: "boolean", default: false },
       waypoint: { type: "boolean", default: false },
@@ -106,6 +125,7 @@ export const render: Command = async (args, context) => {
   checkFolder(out, OVERLAY_MARK);
 
   const { value: policy } = await readPolicy(policyFile, undefined);
+  checkTokens(server, policyFile, policy);
   const effective = effectivePolicy(server, policy);
   checkPolicy(await readFilter(), policyFile, effective);
   if (server.clients === "modern") checkForHeaders(policyFile, policy);
@@ -134,6 +154,10 @@ type Options = {
   registry?: string | undefined;
   "image-volume": boolean;
   collector?: string | undefined;
+  "token-service"?: string | undefined;
+  issuer: string[];
+  audience: string[];
+  secret: string[];
   legacy: boolean;
   modern: boolean;
   waypoint: boolean;
@@ -159,9 +183,17 @@ function parseServer(serverName: string, namespace: string, image: string, optio
     throw wrongOption("sts", options.sts ?? "", "expected one address range");
   }
   const egress = options.egress.map((value) => parseExternalHost("egress", value));
+  const tokenService = given(options["token-service"], (value) => parseExternalHost("token-service", value));
   for (const [index, { host }] of egress.entries()) {
     const isTwice = egress.findIndex((other) => other.host === host) !== index || host === sts?.host;
     if (isTwice) throw wrongOption("egress", host, "this host is named twice");
+    if (host === tokenService?.host) {
+      throw wrongOption(
+        "egress",
+        host,
+        "this is the token service: the way to it is the guard's, and not the server's",
+      );
+    }
   }
   return {
     name,
@@ -177,6 +209,10 @@ function parseServer(serverName: string, namespace: string, image: string, optio
     roleArn: given(options["role-arn"], parseRoleArn),
     sts,
     collector: given(options.collector, parseCollector),
+    tokenService,
+    issuers: options.issuer.map(parseIssuer),
+    audiences: options.audience.map(parseAudience),
+    secrets: options.secret.map(parseSecret),
     clients: options.legacy ? "legacy" : options.modern ? "modern" : "default",
     isWaypoint: options.waypoint,
     isTrafficExtension: options["traffic-extension"],
@@ -187,6 +223,55 @@ function parseServer(serverName: string, namespace: string, image: string, optio
 function pullFrom(range: string, image: string): { cidr: string; port: number } {
   const port = /^[^/]*:(\d+)\//.exec(image)?.[1];
   return { cidr: parseRange("registry", range), port: port === undefined ? HTTPS : parsePort("image", port) };
+}
+
+/** What the options say about tokens and secrets, beside what the policy says. */
+function checkTokens(server: GuardedServer, file: string, policy: object): void {
+  const { tokenService, issuers, audiences, secrets } = server;
+  const isExchange = exchangesTokens(policy);
+  if (tokenService === undefined && (issuers.length > 0 || audiences.length > 0)) {
+    throw new GuardError("ERR_USAGE", "--issuer and --audience belong to --token-service, which is missing");
+  }
+  if (tokenService !== undefined && !isExchange) {
+    throw wrongOption(
+      "token-service",
+      tokenService.host,
+      `${file} exchanges no tokens; expected authorization: exchange in it, and token_exchange`,
+    );
+  }
+  if (isExchange && server.isWaypoint) {
+    throw new GuardError(
+      "ERR_USAGE",
+      `--waypoint: ${file} exchanges tokens, which needs the guard in the sidecar: Istio makes a waypoint's pods, and nothing gives them the guard's secret`,
+    );
+  }
+  if (issuers.length > 0 && audiences.length === 0) {
+    throw new GuardError(
+      "ERR_USAGE",
+      "--issuer needs --audience: without one a token that the issuer has made for any other application is exchanged too",
+    );
+  }
+  const named = namedTokenCluster(policy);
+  if (tokenService !== undefined && named !== undefined && named !== tokenCluster(tokenService.host)) {
+    throw wrongOption(
+      "token-service",
+      tokenService.host,
+      `token_exchange.service.cluster of ${file} is another place; expected ${tokenCluster(tokenService.host)}, or no cluster`,
+    );
+  }
+  const variables = [secretVariable(policy), ...tokenVariables(policy)];
+  for (const [index, { variable }] of secrets.entries()) {
+    if (secrets.findIndex((other) => other.variable === variable) !== index)
+      throw wrongOption("secret", variable, "this variable is named twice");
+    if (!variables.includes(variable))
+      throw wrongOption("secret", variable, `${file} names no such variable (secret_env, key_env, token_env)`);
+  }
+  if (secrets.length > 0 && server.isWaypoint) {
+    throw new GuardError(
+      "ERR_USAGE",
+      "--secret is for sidecars: Istio makes a waypoint's pods, and takes no variables for them",
+    );
+  }
 }
 
 /** The filter has the last word about a policy: what it refuses would answer every request with an error. */
@@ -227,11 +312,20 @@ function notesFor(server: GuardedServer, policy: object): string[] {
       "approval.service.cluster is no Service of the cluster (outbound|<port>||<Service>.<namespace>.svc.<domain>): nothing opens the way to it",
     );
   }
-  if (secretVariable(policy) !== undefined) {
+  const isHanded = (variable: unknown): boolean => server.secrets.some((secret) => secret.variable === variable);
+  const ofApproval = secretVariable(policy);
+  if (ofApproval !== undefined && !isHanded(ofApproval)) {
     notes.push(
-      "approval.service.secret_env: nothing hands the variable to the filter; docs/manifests.md has what to add, and in the mesh none is needed",
+      "approval.service.secret_env: nothing hands the variable to the filter; --secret does, and in the mesh none is needed",
     );
   }
+  for (const variable of tokenVariables(policy)) {
+    if (!isHanded(variable))
+      notes.push(
+        `token_exchange: nothing hands ${variable} to the filter, which refuses the policy then; --secret does`,
+      );
+  }
+  if (exchangesTokens(policy)) notes.push(...tokenNotes(server, policy));
   if (server.pull === undefined) {
     notes.push(
       "neither --registry nor --image-volume: nothing opens the way to the guard's image; without it requests get 403",
@@ -244,6 +338,28 @@ function notesFor(server: GuardedServer, policy: object): string[] {
     notes.push("--role-arn without --sts: nothing opens the way to the role's credentials");
   }
   return notes;
+}
+
+/** The same about a guard that exchanges tokens. */
+function tokenNotes({ tokenService, issuers }: GuardedServer, policy: object): string[] {
+  if (tokenService === undefined) {
+    return [
+      "authorization: exchange without --token-service: nothing opens the way to the token service, and no token of a caller reaches the guard",
+    ];
+  }
+  const known = new Set<unknown>(issuers.map(({ issuer }) => issuer));
+  const named = namedIssuers(policy);
+  return [
+    ...named
+      .filter((issuer) => !known.has(issuer))
+      .map(
+        (issuer) => `identity.jwt: no --issuer for ${String(issuer)}: its tokens are not validated, and name nobody`,
+      ),
+    ...issuers
+      .filter(({ issuer }) => !named.includes(issuer))
+      .map(({ issuer }) => `--issuer ${issuer}: identity.jwt does not have it: its tokens name nobody`),
+    "the gateway has to leave the token in the request: deploy/istio/gateway-on-behalf-of",
+  ];
 }
 
 /** As kustomize wants it: relative, and with slashes. */

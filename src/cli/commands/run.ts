@@ -2,9 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { withApproval } from "../../approval/try/guard-policy.ts";
-import { PEOPLE } from "../../approval/try/people.ts";
-import type { Trial, TrialOptions, TrialPorts } from "../../approval/try/trial.ts";
+import type { TrialPorts } from "../../approval/try/trial.ts";
 import type { Exit } from "../../child.ts";
 import type { AccessEntry } from "../../envoy/access-log.ts";
 import { envoyBinary } from "../../envoy/binary.ts";
@@ -22,7 +20,8 @@ import { type DemoServer, startDemoServer } from "../demo-server.ts";
 import { checkPortFree, checkReachable, parsePort, parseServerUrl, type ServerUrl } from "../network.ts";
 import { type PolicySource, readPolicy } from "../policy-source.ts";
 import { isSwitchedOn } from "../switch.ts";
-import { curlCall, trialLines, trialPlaces } from "../trial-lines.ts";
+import type { Trial } from "../trial.ts";
+import { curlCall } from "../trial-lines.ts";
 
 const USAGE = `usage: mcp-guard run [options]
 
@@ -46,6 +45,9 @@ Each option can also be given by the environment variable named with it (make ru
   --approval-port <n>      APPROVAL_PORT   the port of the service's pages on 127.0.0.1 (8080)
   --filter-port <n>        FILTER_PORT     the port of the service for the guard (8081)
   --provider-port <n>      PROVIDER_PORT   the port of the provider of sign-ins (8082)
+
+  --on-behalf              OBO=1           the server gets a token of its own for each caller: starts a provider
+                                           of tokens for trying (PROVIDER_PORT), and a server that takes no others
 `;
 
 /** Where the servers that are started here have their MCP endpoint. */
@@ -65,6 +67,8 @@ interface RunOptions {
   wasm: string | undefined;
   /** The ports of a trial of approvals; undefined without one. */
   approval: TrialPorts | undefined;
+  /** The provider's port in a trial of the exchange of tokens; undefined without one. */
+  onBehalf: number | undefined;
 }
 
 /** The server's name at the approval service when it is somebody's own. */
@@ -91,9 +95,10 @@ export const run: Command = async (args, context) => {
   // Everything that can be checked is checked before anything is downloaded or started.
   const wasm = path.resolve(options.wasm ?? projectPath("build", "plugin.wasm"));
   if (!existsSync(wasm)) throw new GuardError("ERR_NOT_BUILT", `${wasm} is not there: run make build`);
-  // Loaded when it is wanted: it brings the provider and an MCP server with it.
-  const trials = options.approval && (await import("../../approval/try/trial.ts"));
-  const otherwise = options.upstream === undefined ? trials?.BRANCH_TOOLS : undefined;
+  // Loaded when they are wanted: they bring the provider and an MCP server with them.
+  const approvals = options.approval && (await import("../approval-trial.ts"));
+  const exchanges = options.onBehalf && (await import("../on-behalf-trial.ts"));
+  const otherwise = options.upstream === undefined ? approvals?.BRANCH_TOOLS : undefined;
   const given = await readPolicy(options.policy, options.allow, otherwise);
   for (const [name, port] of Object.entries(portsOf(options))) await checkPortFree(port, name);
   const named = options.upstream === undefined ? undefined : parseServerUrl(options.upstream);
@@ -110,15 +115,23 @@ export const run: Command = async (args, context) => {
   let server: Server | undefined;
   let envoy: EnvoyProcess | undefined;
   try {
-    trial = trials && (await trials.startTrial(trialOptions(options, options.approval!, named, live)));
-    const policy = trial === undefined ? given : { ...given, value: withApproval(given.value, trial.policyParts) };
+    const say = (line: string) => live.out(line);
+    if (approvals) {
+      trial = await approvals.startApprovalTrial({ ...approvalOptions(options, options.approval!, named), say });
+    } else if (exchanges) {
+      const hasOwnPolicy = options.policy !== undefined || options.allow !== undefined;
+      const serverUrl = guardUrl(options.port, MCP_PATH);
+      const ports = { providerPort: options.onBehalf!, serverUrl, say };
+      trial = await exchanges.startExchangeTrial(ports, hasOwnPolicy);
+    }
+    const policy = trial === undefined ? given : { ...given, value: trial.policy(given.value) };
     context.signal.throwIfAborted();
     server = await chooseServer(named, trial, context.signal);
     envoy = await start(binary, wasm, options, policy, server, trial, live);
     await selfTest(envoy, options.port, policy, trial);
     print(options, policy, server, trial, context);
     live.open();
-    return await waitForEnd(envoy, server.demo, trial, context);
+    return await waitForEnd(envoy, server.demo, trial?.process, context);
   } finally {
     await Promise.all([envoy?.stop(), server?.demo?.stop(), trial?.stop()]);
   }
@@ -139,6 +152,7 @@ function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undef
       "approval-port": { type: "string" },
       "filter-port": { type: "string" },
       "provider-port": { type: "string" },
+      "on-behalf": { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -148,6 +162,8 @@ function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undef
   const portOf = (flag: string | undefined, variable: string, otherwise: string) =>
     parsePort(named(flag, variable) ?? otherwise, variable);
   const wantsApproval = values.approval ?? isSwitchedOn(env.APPROVAL);
+  const wantsExchange = values["on-behalf"] ?? isSwitchedOn(env.OBO);
+  const providerPort = () => portOf(values["provider-port"], "PROVIDER_PORT", "8082");
   const options: RunOptions = {
     port: portOf(values.port, "PORT", "10000"),
     adminPort: portOf(values["admin-port"], "ADMIN_PORT", "9901"),
@@ -160,10 +176,20 @@ function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undef
       ? {
           pages: portOf(values["approval-port"], "APPROVAL_PORT", "8080"),
           filter: portOf(values["filter-port"], "FILTER_PORT", "8081"),
-          provider: portOf(values["provider-port"], "PROVIDER_PORT", "8082"),
+          provider: providerPort(),
         }
       : undefined,
+    onBehalf: wantsExchange ? providerPort() : undefined,
   };
+  if (wantsExchange && wantsApproval) {
+    throw new GuardError("ERR_USAGE", "OBO and APPROVAL are two trials: use one of them");
+  }
+  if (wantsExchange && options.upstream !== undefined) {
+    throw new GuardError(
+      "ERR_USAGE",
+      "OBO and UPSTREAM: the server of this trial is started here, UPSTREAM has no place",
+    );
+  }
   const taken = new Map<number, string>();
   for (const [name, port] of Object.entries(portsOf(options))) {
     const other = taken.get(port);
@@ -176,7 +202,7 @@ function readOptions(args: string[], env: NodeJS.ProcessEnv): RunOptions | undef
 }
 
 /** The ports that will be listened on, by the names of their options. */
-function portsOf({ port, adminPort, approval }: RunOptions): Record<string, number> {
+function portsOf({ port, adminPort, approval, onBehalf }: RunOptions): Record<string, number> {
   return {
     PORT: port,
     ADMIN_PORT: adminPort,
@@ -185,15 +211,11 @@ function portsOf({ port, adminPort, approval }: RunOptions): Record<string, numb
       FILTER_PORT: approval.filter,
       PROVIDER_PORT: approval.provider,
     }),
+    ...(onBehalf !== undefined && { PROVIDER_PORT: onBehalf }),
   };
 }
 
-function trialOptions(
-  { port }: RunOptions,
-  ports: TrialPorts,
-  named: ServerUrl | undefined,
-  live: LiveLines,
-): TrialOptions {
+function approvalOptions({ port }: RunOptions, ports: TrialPorts, named: ServerUrl | undefined) {
   return {
     // Two runs at once have two ports.
     folder: projectPath("build", `approval-${port}`),
@@ -201,7 +223,6 @@ function trialOptions(
     serverUrl: guardUrl(port, named?.path ?? MCP_PATH),
     server: named === undefined ? BRANCH_SERVER : NAMED_SERVER,
     withBranches: named === undefined,
-    say: (line) => live.out(line),
   };
 }
 
@@ -209,16 +230,15 @@ function guardUrl(port: number, path: string): string {
   return `http://127.0.0.1:${port}${path}`;
 }
 
-/** The server behind the guard: the user's, or the trial's with the branches, or one that is started here. */
+/** The server behind the guard: the user's, or the trial's, or one that is started here. */
 async function chooseServer(
   named: ServerUrl | undefined,
   trial: Trial | undefined,
   signal: AbortSignal,
 ): Promise<Server> {
   if (named !== undefined) return namedServer(named);
-  if (trial?.branches === undefined) return startDemo(signal);
-  const { socketPath, path } = trial.branches;
-  const label = "a server with branches to delete (started here)";
+  if (trial?.server === undefined) return startDemo(signal);
+  const { socketPath, path, label } = trial.server;
   return { upstream: { socketPath }, path, label, hostRewrite: undefined, demo: undefined };
 }
 
@@ -345,7 +365,7 @@ async function selfTest(
     if (refusals.length > 0) throw refusedPolicy(policy, refusals);
     return;
   }
-  const token = await trial?.provider.accessToken(PEOPLE[0]!.sub);
+  const token = await trial?.accessToken();
   // No answer at all is judged below, like a wrong one, by what the access log says.
   await fetch(`http://127.0.0.1:${port}${SELF_TEST_PATH}`, {
     method: "POST",
@@ -398,11 +418,11 @@ function print(
     `in front of           ${server.label}`,
     `Envoy's admin         http://127.0.0.1:${options.adminPort}`,
     `The audit trail       ${trail}`,
-    ...(trial === undefined ? [] : trialPlaces(trial)),
+    ...(trial?.places ?? []),
     "",
     "To try in another terminal:",
     "",
-    ...(trial === undefined ? callLines(url) : trialLines(url, trial, options.approval!)),
+    ...(trial?.lines(url) ?? callLines(url)),
     "# who asked for what, and what came of it",
     `node build/node/cli/main.js audit show ${trail}`,
     "",
@@ -448,7 +468,7 @@ function renderExchange(entry: AccessEntry): string {
 async function waitForEnd(
   envoy: EnvoyProcess,
   demo: DemoServer | undefined,
-  trial: Trial | undefined,
+  further: Trial["process"],
   context: CommandContext,
 ): Promise<number> {
   const asked = new Promise<"asked">((resolve) => {
@@ -460,7 +480,7 @@ async function waitForEnd(
     envoy.exited.then((exit) => ["Envoy", exit, () => lastLines(envoy.logs())]),
   ];
   if (demo !== undefined) ends.push(demo.exited.then((exit) => [demo.name, exit, demo.lastOutput]));
-  if (trial !== undefined) ends.push(trial.exited.then((exit) => ["the approval service", exit, trial.lastOutput]));
+  if (further !== undefined) ends.push(further.exited.then((exit) => [further.name, exit, further.lastOutput]));
   const end = await Promise.race(ends);
   // Ctrl-C in a terminal reaches all processes at once: a child that ends first then ended because it was asked to.
   if (end !== "asked") await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 100))]);
