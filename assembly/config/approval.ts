@@ -34,7 +34,7 @@ import { decodeSpki, SPKI_BYTES } from "./p256-key";
 import { areSegments, isPage } from "./page";
 import { enterWord, expected, placeAtHand, told } from "./problem";
 import {
-  isVariable,
+  keepText,
   Member,
   nextElement,
   nextMember,
@@ -44,6 +44,7 @@ import {
   readPrintable,
   readStart,
   readString,
+  readVariableName,
   readWord,
   textAt,
   textBytes,
@@ -292,8 +293,7 @@ function readServiceMember(reader: JsonReader, index: i32): bool {
       draft.pollMs = number;
       return true;
     default:
-      if (!readString(reader, VARIABLE_NAME_BYTES_MAX, VARIABLE)) return false;
-      if (!isVariable(textAt, textBytes)) return expected(reader, Token.String, textAt, textBytes, VARIABLE);
+      if (!readVariableName(reader, VARIABLE)) return false;
       draft.secretEnvBytes = keepText(secretEnvAt);
       return true;
   }
@@ -362,10 +362,4 @@ function kidBytes(index: u32): u32 {
 
 function spkiAt(index: u32): usize {
   return spkisAt + index * SPKI_BYTES;
-}
-
-/** Copies the text that was read; its bytes. */
-function keepText(to: usize): u32 {
-  memory.copy(to, textAt, textBytes);
-  return textBytes;
 }

@@ -27,7 +27,7 @@ import {
 } from "../policy/token-service";
 import { enterWord, expected, placeAtHand, told } from "./problem";
 import {
-  isVariable,
+  keepText,
   Member,
   nextMember,
   number,
@@ -35,6 +35,7 @@ import {
   readPrintable,
   readStart,
   readString,
+  readVariableName,
   readWord,
   textAt,
   textBytes,
@@ -257,7 +258,7 @@ function readClientMember(reader: JsonReader, member: ClientMember): bool {
       draft.assertionAudienceBytes = keepText(assertionAudienceAt);
       return true;
     default:
-      if (!readVariable(reader)) return false;
+      if (!readVariableName(reader, VARIABLE)) return false;
       draft.variableBytes = keepText(variableAt);
       return true;
   }
@@ -298,7 +299,7 @@ function readActor(reader: JsonReader): bool {
     if (index == Member.End) break;
     if (index == Member.Bad) return false;
     if (index == 0) {
-      if (!readVariable(reader)) return false;
+      if (!readVariableName(reader, VARIABLE)) return false;
       draft.actorVariableBytes = keepText(actorVariableAt);
     } else {
       const kind = readWord(reader, TOKEN_TYPES);
@@ -309,17 +310,6 @@ function readActor(reader: JsonReader): bool {
   return (
     draft.actorVariableBytes != 0 || told("found no token_env, expected the variable that holds the actor's token")
   );
-}
-
-function readVariable(reader: JsonReader): bool {
-  if (!readString(reader, VARIABLE_NAME_BYTES_MAX, VARIABLE)) return false;
-  return isVariable(textAt, textBytes) || expected(reader, Token.String, textAt, textBytes, VARIABLE);
-}
-
-/** Copies the text that was read; its bytes. */
-function keepText(to: usize): u32 {
-  memory.copy(to, textAt, textBytes);
-  return textBytes;
 }
 
 function isPath(address: usize, bytes: u32): bool {

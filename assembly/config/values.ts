@@ -2,7 +2,7 @@
 // false means that the problem has been told.
 
 import { captureRaw, captureText, finish, JsonReader, next, Token } from "../json/reader";
-import { LIST_ENTRIES_MAX } from "../limits";
+import { LIST_ENTRIES_MAX, VARIABLE_NAME_BYTES_MAX } from "../limits";
 import { Literal, literalByte, literalBytes } from "../memory/bytes";
 import { addName, allocateNameSet, firstName, freeNameSet, NameSet, nameBytes, nextName } from "../policy/name-set";
 import {
@@ -244,8 +244,20 @@ export function readPrintable(reader: JsonReader, most: u32, what: Literal): boo
   return true;
 }
 
-/** Whether a text names a variable of an environment: a letter or _, then letters, digits and _ (POSIX.1-2024 Base Definitions section 8.1). */
-export function isVariable(address: usize, bytes: u32): bool {
+/** Copies the text that was read to `to`, which has room for it; its bytes. */
+export function keepText(to: usize): u32 {
+  memory.copy(to, textAt, textBytes);
+  return textBytes;
+}
+
+/** The next value must be the name of a variable of the environment. */
+export function readVariableName(reader: JsonReader, what: Literal): bool {
+  if (!readString(reader, VARIABLE_NAME_BYTES_MAX, what)) return false;
+  return isVariable(textAt, textBytes) || expected(reader, Token.String, textAt, textBytes, what);
+}
+
+/** A letter or _, then letters, digits and _ (POSIX.1-2024 Base Definitions section 8.1). */
+function isVariable(address: usize, bytes: u32): bool {
   for (let i: u32 = 0; i < bytes; i++) {
     const byte = u32(load<u8>(address + i)); // SAFETY: i < bytes.
     if ((byte | 0x20) - 0x61 < 26 || byte == 0x5f) continue;

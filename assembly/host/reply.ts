@@ -38,7 +38,7 @@ function beginReplyHeader(name: Literal): void {
 }
 
 /**
- * Answers the request of the effective context. `details` is what `%RESPONSE_CODE_DETAILS%` shows; The reply has
+ * Answers the request of the effective context. `details` is what `%RESPONSE_CODE_DETAILS%` shows. The reply has
  * the header that `setReplyHeader` was given since the last one, if any. The body is JSON. False when the host refuses.
  */
 export function sendReply(status: u32, details: Writer, body: Writer): bool {

@@ -77,3 +77,9 @@ export function equalBytes(left: usize, right: usize, bytes: u32): bool {
 export function asciiLower(byte: u32): u32 {
   return byte - 0x41 < 26 ? byte | 0x20 : byte;
 }
+
+/** Copies the `bytes` bytes at `from` to `at`, where there is room for them; the address behind the copy. */
+export function copyText(at: usize, from: usize, bytes: u32): usize {
+  memory.copy(at, from, bytes);
+  return at + bytes;
+}

@@ -1,5 +1,7 @@
 // `approval`, mode `required`: where calls of flagged tools wait for a human, and whose receipts count.
 
+import { copyText } from "../memory/bytes";
+
 /** `approval.legacy_carrier`: how a client before MCP 2026-07-28 gets the link. */
 export const enum LegacyCarrier {
   ToolError,
@@ -63,19 +65,13 @@ export function createApprover(draft: Approver): Approver {
   const approver = changetype<Approver>(address);
   memory.copy(address, changetype<usize>(draft), offsetof<Approver>());
   approver.serverAt = address + offsetof<Approver>();
-  approver.pageAt = keep(approver.serverAt, draft.serverAt, draft.serverBytes);
-  approver.clusterAt = keep(approver.pageAt, draft.pageAt, draft.pageBytes);
-  approver.authorityAt = keep(approver.clusterAt, draft.clusterAt, draft.clusterBytes);
-  approver.pathAt = keep(approver.authorityAt, draft.authorityAt, draft.authorityBytes);
-  approver.secretEnvAt = keep(approver.pathAt, draft.pathAt, draft.pathBytes);
-  keep(approver.secretEnvAt, draft.secretEnvAt, draft.secretEnvBytes);
+  approver.pageAt = copyText(approver.serverAt, draft.serverAt, draft.serverBytes);
+  approver.clusterAt = copyText(approver.pageAt, draft.pageAt, draft.pageBytes);
+  approver.authorityAt = copyText(approver.clusterAt, draft.clusterAt, draft.clusterBytes);
+  approver.pathAt = copyText(approver.authorityAt, draft.authorityAt, draft.authorityBytes);
+  approver.secretEnvAt = copyText(approver.pathAt, draft.pathAt, draft.pathBytes);
+  copyText(approver.secretEnvAt, draft.secretEnvAt, draft.secretEnvBytes);
   return approver;
-}
-
-/** Copies a text; the address behind the copy. */
-function keep(at: usize, from: usize, bytes: u32): usize {
-  memory.copy(at, from, bytes);
-  return at + bytes;
 }
 
 /** A key with copies of its two texts behind it in one block. Freed with its approver. */

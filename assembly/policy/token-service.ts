@@ -1,6 +1,6 @@
 // `token_exchange`: who gives a token for another one (RFC 8693), and how it is asked.
 
-import { Literal } from "../memory/bytes";
+import { copyText, Literal } from "../memory/bytes";
 
 /** `client.auth`: how the filter says to the token endpoint who it is. */
 export const enum ClientAuth {
@@ -88,24 +88,18 @@ export function createTokenService(draft: TokenService): TokenService {
   const service = changetype<TokenService>(address);
   memory.copy(address, changetype<usize>(draft), offsetof<TokenService>());
   service.clusterAt = address + offsetof<TokenService>();
-  service.authorityAt = keep(service.clusterAt, draft.clusterAt, draft.clusterBytes);
-  service.pathAt = keep(service.authorityAt, draft.authorityAt, draft.authorityBytes);
-  service.clientAt = keep(service.pathAt, draft.pathAt, draft.pathBytes);
-  service.variableAt = keep(service.clientAt, draft.clientAt, draft.clientBytes);
-  service.kidAt = keep(service.variableAt, draft.variableAt, draft.variableBytes);
-  service.assertionAudienceAt = keep(service.kidAt, draft.kidAt, draft.kidBytes);
-  service.audienceAt = keep(service.assertionAudienceAt, draft.assertionAudienceAt, draft.assertionAudienceBytes);
-  service.resourceAt = keep(service.audienceAt, draft.audienceAt, draft.audienceBytes);
-  service.scopeAt = keep(service.resourceAt, draft.resourceAt, draft.resourceBytes);
-  service.actorVariableAt = keep(service.scopeAt, draft.scopeAt, draft.scopeBytes);
-  keep(service.actorVariableAt, draft.actorVariableAt, draft.actorVariableBytes);
+  service.authorityAt = copyText(service.clusterAt, draft.clusterAt, draft.clusterBytes);
+  service.pathAt = copyText(service.authorityAt, draft.authorityAt, draft.authorityBytes);
+  service.clientAt = copyText(service.pathAt, draft.pathAt, draft.pathBytes);
+  service.variableAt = copyText(service.clientAt, draft.clientAt, draft.clientBytes);
+  service.kidAt = copyText(service.variableAt, draft.variableAt, draft.variableBytes);
+  service.assertionAudienceAt = copyText(service.kidAt, draft.kidAt, draft.kidBytes);
+  service.audienceAt = copyText(service.assertionAudienceAt, draft.assertionAudienceAt, draft.assertionAudienceBytes);
+  service.resourceAt = copyText(service.audienceAt, draft.audienceAt, draft.audienceBytes);
+  service.scopeAt = copyText(service.resourceAt, draft.resourceAt, draft.resourceBytes);
+  service.actorVariableAt = copyText(service.scopeAt, draft.scopeAt, draft.scopeBytes);
+  copyText(service.actorVariableAt, draft.actorVariableAt, draft.actorVariableBytes);
   return service;
-}
-
-/** Copies a text; the address behind the copy. */
-function keep(at: usize, from: usize, bytes: u32): usize {
-  memory.copy(at, from, bytes);
-  return at + bytes;
 }
 
 /** Gives a service the secret of its client, or the DER of its key: a copy of the `bytes` bytes at `address`. Once. */

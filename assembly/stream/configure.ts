@@ -46,8 +46,8 @@ import { defineToolCounters } from "./tool-counters";
 const line: Writer = allocateWriter(TEXT_BYTES_MAX);
 /** Six words: two for the one hash, four for the other. */
 const keyAt: usize = memory.data(48, 8);
-/** Room for the largest secret. */
-const SECRET_ROOM: u32 = 8192;
+/** Room for the largest secret: of two the compiler can give the sum, and not the larger one. */
+const SECRET_ROOM: u32 = CLIENT_KEY_BYTES_MAX + TOKEN_BYTES_MAX;
 const secretAt: usize = memory.data(SECRET_ROOM, 8);
 const SECRET: Literal = " of 1 to 512 printable bytes";
 const PRIVATE_KEY: Literal =

@@ -27,6 +27,7 @@ import { firstName, hasName, nameBytes as listedBytes, NameSet, nextName } from 
 import { Authorization, HttpMethod, Policy, Unguarded } from "../policy/policy";
 import { Reason } from "../policy/reason";
 import { beginSubject, noteAuthorization } from "../token/subject";
+import { tripleAt } from "../uri/text";
 
 // The head at hand. Filled by `readHead`; the addresses are alive until the next host call that returns data.
 let method: HttpMethod = HttpMethod.None;
@@ -40,6 +41,8 @@ let acceptsEvents: bool = false;
 /** Whether the policy does anything with tokens. */
 let takesTokens: bool = false;
 const TOKEN_PARAMETER: Literal = "access_token";
+/** What `tripleAt` gives where no `%XX` stands. */
+const NO_TRIPLE: u32 = 256;
 // What would make the server answer in a form that cannot be read.
 let hasAcceptEncoding: bool = false;
 let hasRange: bool = false;
@@ -182,28 +185,13 @@ export function hasTokenInQuery(): bool {
 function isNamed(at: usize, end: usize, name: Literal): bool {
   let index: u32 = 0;
   while (at < end) {
-    let byte = u32(load<u8>(at)); // SAFETY: at < end.
-    at++;
-    if (byte == 0x25 && at + 2 <= end) {
-      // SAFETY: two bytes stand before the end.
-      const high = hexValue(u32(load<u8>(at)));
-      const low = hexValue(u32(load<u8>(at, 1)));
-      if (high < 16 && low < 16) {
-        byte = (high << 4) | low;
-        at += 2;
-      }
-    }
+    const triple = tripleAt(at, end);
+    const byte = triple == NO_TRIPLE ? u32(load<u8>(at)) : triple; // SAFETY: at < end.
+    at += triple == NO_TRIPLE ? 1 : 3;
     if (index == literalBytes(name) || literalByte(name, index) != byte) return false;
     index++;
   }
   return index == literalBytes(name);
-}
-
-/** What a hexadecimal digit stands for; 16 when it is none. */
-function hexValue(byte: u32): u32 {
-  if (byte - 0x30 < 10) return byte - 0x30;
-  const letter = (byte | 0x20) - 0x61;
-  return letter < 6 ? letter + 10 : 16;
 }
 
 /** Gives `mirror` the headers that it is about. To be called before the next host call that returns data. */

@@ -26,7 +26,7 @@ import {
 import { faultsOfBody, faultsOfHead, isOpen, type Place, type Sent, stateOf } from "./token-faults.ts";
 
 /** The guards take 3 to 6 MiB, whatever comes: memory grows by doubling, when what they may hold comes together. */
-const MEMORY_MAX = 16 << 20;
+const MEMORY_MAX = 8 << 20;
 const MARGIN_SECONDS = 10;
 const TICK_MS = 250;
 /** More than any stream waits for here, the ticks that come at once included. */

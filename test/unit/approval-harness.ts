@@ -1,10 +1,7 @@
-// The module of test/unit/assembly/approval.ts as the tests use it, compiled when its sources are newer than it, with SIMD and without.
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import path from "node:path";
+// The module of test/unit/assembly/approval.ts as the tests use it, with SIMD and without.
 import { instantiateSync } from "@assemblyscript/loader";
-import { projectPath } from "../../src/project.ts";
 import type { Target } from "./harness.ts";
+import { unitModule } from "./unit-module.ts";
 
 /** What the module exports; see the source for what each does. */
 interface Exports extends Record<string, unknown> {
@@ -28,13 +25,12 @@ const BEFORE_BYTES = 5;
 const DIGEST_DIGITS = 64;
 /** The folders that the module is made of. */
 const SOURCES = ["assembly/approval", "assembly/memory"];
-const ENTRY = "test/unit/assembly/approval.ts";
 
 export class ApprovalHarness {
   readonly #exports: Exports;
 
   constructor(target: Target) {
-    this.#exports = instantiateSync<Exports>(compile(target), {}).exports;
+    this.#exports = instantiateSync<Exports>(unitModule("approval", SOURCES, target), {}).exports;
     this.#exports._initialize();
   }
 
@@ -87,26 +83,4 @@ export class ApprovalHarness {
     new Uint8Array(this.#exports.memory.buffer).set(bytes, address);
     return address;
   }
-}
-
-function compile(target: Target): Uint8Array {
-  const out = projectPath("build", `approval.${target}.wasm`);
-  const sources = [ENTRY, "assembly/limits.ts", ...SOURCES.flatMap(filesOf)].map((file) => modified(projectPath(file)));
-  if (Math.max(...sources) > modified(out)) {
-    const asc = projectPath("node_modules", "assemblyscript", "bin", "asc.js");
-    const config = ["--config", "test/unit/assembly/asconfig.json", "--target", target, "--outFile", out];
-    execFileSync(process.execPath, [asc, ENTRY, ...config], {
-      cwd: projectPath(),
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-  }
-  return new Uint8Array(readFileSync(out));
-}
-
-function filesOf(folder: string): string[] {
-  return readdirSync(projectPath(folder)).map((name) => path.join(folder, name));
-}
-
-function modified(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

@@ -1,11 +1,8 @@
-// The module of test/unit/assembly/rate.ts as the tests use it, compiled when its sources are newer than it.
-import { execFileSync } from "node:child_process";
+// The module of test/unit/assembly/rate.ts as the tests use it.
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import path from "node:path";
 import { instantiateSync } from "@assemblyscript/loader";
-import { projectPath } from "../../src/project.ts";
 import type { Target } from "./harness.ts";
+import { unitModule } from "./unit-module.ts";
 
 /** What the module exports; see the source for what each does. */
 interface Exports extends Record<string, unknown> {
@@ -39,7 +36,6 @@ const KEY_BYTES = 32;
 const NAME_ROOM = 64;
 /** The folders that the module is made of. */
 const SOURCES = ["assembly/rate", "assembly/policy", "assembly/memory"];
-const ENTRY = "test/unit/assembly/rate.ts";
 
 export class RateHarness {
   readonly #exports: Exports;
@@ -48,7 +44,7 @@ export class RateHarness {
   readonly #keys = new Map<string, Buffer>();
 
   constructor(target: Target = "simd") {
-    this.#exports = instantiateSync<Exports>(compile(target), {}).exports;
+    this.#exports = instantiateSync<Exports>(unitModule("rate", SOURCES, target), {}).exports;
     this.#exports._initialize();
     this.#exports.setKey(0x0123456789abcdefn, 0xfedcba9876543210n);
     this.#keyAt = this.#exports.allocate(KEY_BYTES);
@@ -92,26 +88,4 @@ export class RateHarness {
     new Uint8Array(this.#exports.memory.buffer).set(bytes, address);
     return bytes.length;
   }
-}
-
-function compile(target: Target): Uint8Array {
-  const out = projectPath("build", `rate.${target}.wasm`);
-  const sources = [ENTRY, "assembly/limits.ts", ...SOURCES.flatMap(filesOf)].map((file) => modified(projectPath(file)));
-  if (Math.max(...sources) > modified(out)) {
-    const asc = projectPath("node_modules", "assemblyscript", "bin", "asc.js");
-    const config = ["--config", "test/unit/assembly/asconfig.json", "--target", target, "--outFile", out];
-    execFileSync(process.execPath, [asc, ENTRY, ...config], {
-      cwd: projectPath(),
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-  }
-  return new Uint8Array(readFileSync(out));
-}
-
-function filesOf(folder: string): string[] {
-  return readdirSync(projectPath(folder)).map((name) => path.join(folder, name));
-}
-
-function modified(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

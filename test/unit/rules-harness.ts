@@ -1,10 +1,7 @@
-// The module of test/unit/assembly/rules.ts as the tests use it, compiled when its sources are newer than it.
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import path from "node:path";
+// The module of test/unit/assembly/rules.ts as the tests use it.
 import { instantiateSync } from "@assemblyscript/loader";
-import { projectPath } from "../../src/project.ts";
 import type { Target } from "./harness.ts";
+import { unitModule } from "./unit-module.ts";
 
 /** What the module exports; see the source for what each does. */
 interface Exports extends Record<string, unknown> {
@@ -39,7 +36,6 @@ export type Fact = readonly [kind: Kind, text: string];
 
 /** The folders that the module is made of. */
 const SOURCES = ["assembly/policy", "assembly/memory"];
-const ENTRY = "test/unit/assembly/rules.ts";
 
 export class RulesHarness {
   readonly #exports: Exports;
@@ -48,7 +44,7 @@ export class RulesHarness {
   #count = 0;
 
   constructor(target: Target) {
-    this.#exports = instantiateSync<Exports>(compile(target), {}).exports;
+    this.#exports = instantiateSync<Exports>(unitModule("rules", SOURCES, target), {}).exports;
     this.#exports._initialize();
     this.#exports.setKey(0x0123456789abcdefn, 0xfedcba9876543210n);
   }
@@ -121,26 +117,4 @@ export class RulesHarness {
     this.#texts.set(text, kept);
     return kept;
   }
-}
-
-function compile(target: Target): Uint8Array {
-  const out = projectPath("build", `rules.${target}.wasm`);
-  const sources = [ENTRY, "assembly/limits.ts", ...SOURCES.flatMap(filesOf)].map((file) => modified(projectPath(file)));
-  if (Math.max(...sources) > modified(out)) {
-    const asc = projectPath("node_modules", "assemblyscript", "bin", "asc.js");
-    const config = ["--config", "test/unit/assembly/asconfig.json", "--target", target, "--outFile", out];
-    execFileSync(process.execPath, [asc, ENTRY, ...config], {
-      cwd: projectPath(),
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-  }
-  return new Uint8Array(readFileSync(out));
-}
-
-function filesOf(folder: string): string[] {
-  return readdirSync(projectPath(folder)).map((name) => path.join(folder, name));
-}
-
-function modified(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
