@@ -17,6 +17,7 @@ import {
   PROTOCOLS,
   type Protocol,
   type Rig,
+  speakHttp1WithTrailers,
   startRig,
   toolCall,
 } from "./rig.ts";
@@ -117,14 +118,7 @@ describe.each(RUNS)("Envoy $version as a $name, an $upstream server", ({ driver,
       edit(bootstrap) {
         // The server must be told of trailers too.
         const [server] = bootstrap.static_resources.clusters;
-        if (upstream === "h1") {
-          server!.typed_extension_protocol_options = {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-              "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-              explicit_http_config: { http_protocol_options: { enable_trailers: true } },
-            },
-          };
-        }
+        if (upstream === "h1") speakHttp1WithTrailers(server!);
         addCluster(bootstrap, "collector", collector.port);
         addCluster(bootstrap, "gone", gone.port);
         addCluster(bootstrap, "down", 1);

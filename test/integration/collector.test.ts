@@ -228,7 +228,8 @@ describe.each(versionRuns())("Envoy $version as a $name", ({ driver, version }) 
     const { callsFailed, ...counted } = await countersAfter(rig.envoy, before);
     expect(counted).toEqual({ exported: 7 * FAILURES.length, dropped: 0, queueBytes: 0 });
     expect(callsFailed).toBeGreaterThanOrEqual(FAILURES.length);
-    expect(rig.envoy.logs().split("the collector takes records again").length - 1).toBe(FAILURES.length);
+    const recoveries = () => rig.envoy.logs().split("the collector takes records again").length - 1;
+    await expect.poll(recoveries, PATIENCE).toBe(FAILURES.length);
   });
 
   test("what it rejects is lost, counted, and missing where the trail says", async () => {
@@ -310,9 +311,9 @@ describe.each(versionRuns())("Envoy $version as a $name", ({ driver, version }) 
   /** The lines of the access log of the guard that these are from. */
   async function linesLike(logs: readonly Log[]): Promise<string[]> {
     const exchanges = logs.filter(({ name }) => name === "exchange");
-    const chain = String(exchanges[0]?.record["mcp_guard.chain.id"]);
+    const { "mcp_guard.chain.id": chain, "event.id": last } = exchanges.at(-1)!.record;
     const lines = () => records.lines(rig.envoy).filter((line) => recordOf(line)["mcp_guard.chain.id"] === chain);
-    await expect.poll(() => lines().length, PATIENCE).toBeGreaterThanOrEqual(exchanges.length);
+    await expect.poll(() => lines().map(recordOf).at(-1)?.["event.id"], PATIENCE).toBe(last);
     return lines();
   }
 

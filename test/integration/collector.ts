@@ -91,6 +91,8 @@ export async function startCollector(): Promise<Collector> {
   };
   const listen = async (port: number): Promise<Server> => {
     const server = createServer((request, response) => void onRequest(request, response));
+    // It is Envoy that ends connections: one that the server closes while a request is on its way costs that request.
+    server.keepAliveTimeout = 0;
     server.on("connection", (socket: Socket) => {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));

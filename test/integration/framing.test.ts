@@ -16,6 +16,7 @@ import {
   PROTOCOLS,
   type Protocol,
   type Rig,
+  speakHttp1WithTrailers,
   startRig,
   toolCall,
 } from "./rig.ts";
@@ -83,7 +84,7 @@ describe.each(RUNS)("Envoy $version, header mode $mode", ({ version, mode }) => 
         }
         // The server must be told of the trailers too.
         for (const cluster of bootstrap.static_resources.clusters) {
-          cluster.typed_extension_protocol_options = HTTP1_WITH_TRAILERS;
+          speakHttp1WithTrailers(cluster);
         }
       },
     });
@@ -396,13 +397,6 @@ describe.each(RUNS)("Envoy $version, header mode $mode", ({ version, mode }) => 
 });
 
 /** Towards the server: HTTP/1.1 that carries trailers. */
-const HTTP1_WITH_TRAILERS = {
-  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-    explicit_http_config: { http_protocol_options: { enable_trailers: true } },
-  },
-};
-
 test("the origin's own answer is no refusal", () => {
   const headers = new Map([["content-type", "application/json"]]);
   expect(

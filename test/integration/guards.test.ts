@@ -6,6 +6,7 @@ import type { AccessEntry } from "../../src/envoy/access-log.ts";
 import { pluginConfig } from "../../src/envoy/bootstrap.ts";
 import { testedVersions } from "../versions.ts";
 import {
+  expectLogged,
   expectNothingActive,
   guardIn,
   HEADER_MODE_NAMES,
@@ -185,12 +186,14 @@ describe.each(RUNS)("Envoy $version, header mode $mode", ({ version, mode }) => 
       // Escaped by the filter itself, before the access log's own format: a text format escapes nothing.
       const escaped = "tool\\u000d\\u000amcp_decision=allow \\u001b[2J\\u0022\\u005c\\u0000\\u009b\\u2028\\u0009tab";
       expect(entry.mcp_tool).toBe(escaped);
-      const line = rig.envoy
-        .logs()
-        .split("\n")
-        .find((text) => text.includes(`request_id="${id}"`));
-      expect(line).toContain(`refused tool_not_listed method="tools/call" name="${escaped}" request_id="${id}"`);
-      expect(line).toContain("opened_by=tool_allowlist");
+      const line = () =>
+        rig.envoy
+          .logs()
+          .split("\n")
+          .find((text) => text.includes(`request_id="${id}"`));
+      await expect.poll(line, PATIENCE).toBeDefined();
+      expect(line()).toContain(`refused tool_not_listed method="tools/call" name="${escaped}" request_id="${id}"`);
+      expect(line()).toContain("opened_by=tool_allowlist");
     });
 
     test("a very long name is cut in the logs", async () => {
@@ -210,7 +213,7 @@ describe.each(RUNS)("Envoy $version, header mode $mode", ({ version, mode }) => 
     for (const [name] of await gauges()) {
       expect(name).toMatch(/^wasmcustom\.mcp_guard_info\.policy\.[0-9a-f]{16}$/);
       const digest = name.split(".").at(-1);
-      expect(rig.envoy.logs()).toMatch(new RegExp(`mcp-guard: policy ${digest} in (force|monitor mode)`));
+      await expectLogged(rig.envoy, new RegExp(`mcp-guard: policy ${digest} in (force|monitor mode)`));
     }
   });
 

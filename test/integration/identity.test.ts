@@ -44,6 +44,7 @@ import {
   PROTOCOLS,
   type Protocol,
   type Rig,
+  speakHttp1WithTrailers,
   startRig,
   toolCall,
 } from "./rig.ts";
@@ -143,7 +144,7 @@ describe.each(RUNS)("Envoy $version by the $name driver", ({ driver, version }) 
           { name: "third", issuer: issuers.get("third")!, metadataKey: "payload", header: TOKEN_HEADERS.third },
           { name: "fourth", issuer: issuers.get("fourth")!, metadataKey: "payload", header: TOKEN_HEADERS.fourth },
         ]);
-        for (const cluster of bootstrap.static_resources.clusters) passTrailers(cluster);
+        for (const cluster of bootstrap.static_resources.clusters) speakHttp1WithTrailers(cluster);
         namePeer(bootstrap, "%REQ(x-peer)%");
         logAlso(bootstrap, { mcp_audit: "%FILTER_STATE(wasm.mcp_audit:PLAIN)%" });
       },
@@ -590,16 +591,6 @@ function tlsOf(by: Client | undefined) {
 async function signed(name: string, claims: Readonly<Record<string, unknown>>): Promise<Fields[number]> {
   const token = await issuers.get(name as keyof Tokens)!.sign(claims);
   return [TOKEN_HEADERS[name as keyof Tokens], name === "first" ? `Bearer ${token}` : token];
-}
-
-/** Envoy drops what stands behind the body unless a server is said to want it. */
-function passTrailers(cluster: Record<string, unknown>): void {
-  cluster.typed_extension_protocol_options = {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-      explicit_http_config: { http_protocol_options: { enable_trailers: true } },
-    },
-  };
 }
 
 async function* chunks(text: string): AsyncGenerator<Uint8Array> {

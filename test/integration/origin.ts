@@ -58,7 +58,8 @@ export async function startOrigin(protocol: "h1" | "h2" = "h1", respond: Respond
     response.on("error", () => {});
     respond(arrival, response as OriginResponse);
   };
-  const server = protocol === "h1" ? createServer(onRequest) : createHttp2Server(onRequest);
+  // It is Envoy that ends connections: one that the server closes while a request is on its way costs that request.
+  const server = protocol === "h1" ? createServer({ keepAliveTimeout: 0 }, onRequest) : createHttp2Server(onRequest);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));

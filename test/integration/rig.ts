@@ -20,7 +20,7 @@ export type HeaderMode = keyof typeof HEADER_MODES;
 export const HEADER_MODE_NAMES: readonly HeaderMode[] = ["release", "hold"];
 
 /** How long a suite waits for what is only a matter of time, on a machine that has other things to do. */
-export const PATIENCE = { timeout: 5_000, interval: 20 } as const;
+export const PATIENCE = { timeout: 15_000, interval: 20 } as const;
 
 export const CLUSTER = "mcp_server";
 export const JSON_FIELDS: Fields = [
@@ -99,6 +99,11 @@ export async function expectNothingActive(rig: Rig, timeoutMs: number = PATIENCE
     .toEqual({ "http.guard.downstream_rq_active": 0, [`cluster.${CLUSTER}.upstream_rq_active`]: 0 });
 }
 
+/** Waits until Envoy's log has a text, or a line that matches. */
+export async function expectLogged(envoy: RunningEnvoy, said: string | RegExp): Promise<void> {
+  await expect.poll(() => envoy.logs(), PATIENCE).toMatch(said);
+}
+
 /** A `tools/call` as text. */
 export function toolCall(tool: string, toolArguments: object = {}, id: number | string = 1): string {
   return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name: tool, arguments: toolArguments } });
@@ -111,10 +116,19 @@ export function named(requestId: string): Fields {
 
 /** Has Envoy speak HTTP/2 to a server. */
 export function speakHttp2(cluster: Record<string, unknown>): void {
+  speak(cluster, { http2_protocol_options: {} });
+}
+
+/** Has Envoy speak HTTP/1.1 to a server, with trailers: it drops what stands behind the body unless a server is said to want it. */
+export function speakHttp1WithTrailers(cluster: Record<string, unknown>): void {
+  speak(cluster, { http_protocol_options: { enable_trailers: true } });
+}
+
+function speak(cluster: Record<string, unknown>, protocol: object): void {
   cluster.typed_extension_protocol_options = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
       "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-      explicit_http_config: { http2_protocol_options: {} },
+      explicit_http_config: protocol,
     },
   };
 }

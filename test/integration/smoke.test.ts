@@ -9,6 +9,7 @@ import { projectPath } from "../../src/project.ts";
 import { testedVersions } from "../versions.ts";
 import type { RunningEnvoy } from "./drivers/driver.ts";
 import { drivers } from "./drivers/drivers.ts";
+import { expectLogged } from "./rig.ts";
 
 /** A build that the user has chosen has one version, whatever is asked for. */
 const chosenBuild = process.env.ENVOY !== undefined || process.env.ENVOY_IMAGE !== undefined;
@@ -143,6 +144,6 @@ describe.each(matrix)("Envoy $version by the $name driver", ({ driver, version }
     expect(
       (await envoy.stats("^http\\.guard\\.downstream_rq_total$")).get("http.guard.downstream_rq_total"),
     ).toBeGreaterThan(0);
-    expect(envoy.logs()).toContain("starting main dispatch loop");
+    await expectLogged(envoy, "starting main dispatch loop");
   });
 });

@@ -92,6 +92,8 @@ export async function startTokenEndpoint(
   };
 
   const server = createServer((request, response) => void onRequest(request, response).catch(() => response.destroy()));
+  // It is Envoy that ends connections: one that the server closes while a request is on its way costs that request.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "0.0.0.0", resolve));
   return {
     port: (server.address() as AddressInfo).port,

@@ -6,6 +6,7 @@ import type { GuardOptions } from "../../src/envoy/bootstrap.ts";
 import { addCluster } from "./collector.ts";
 import { versionRuns } from "./drivers/drivers.ts";
 import {
+  expectLogged,
   expectNothingActive,
   guardIn,
   HEADER_MODE_NAMES,
@@ -244,7 +245,7 @@ describe.each(versionRuns())("$name, Envoy $version", ({ driver, version }) => {
   test("a key that is not of its algorithm: 503, a line that names it, and no trap", async () => {
     const sent = await send("wrong", "h1", newUser(), Buffer.from(toolCall("safe")));
     expect((await sent.answer)?.status).toBe(503);
-    expect(rig.envoy.logs()).toContain("token_exchange.client.key_env");
+    await expectLogged(rig.envoy, "token_exchange.client.key_env");
     expect((await (await send("wrong", "h1", newUser())).answer)?.status).toBe(503);
   });
 

@@ -25,7 +25,7 @@ export interface RunningEnvoy {
   /** `http://host:port` of a guard, the only or first one when none is named. */
   url(guard?: string): string;
   readonly adminUrl: string;
-  /** Envoy's log so far, the filter's lines included. */
+  /** Envoy's log so far, the filter's lines included. A container's comes through its engine, a moment later, so poll (`expectLogged`). */
   logs(): string;
   /** The exchanges logged so far. Envoy flushes every 50 ms, so poll for the one that you wait for. */
   accessLog(): AccessEntry[];
