@@ -110,6 +110,10 @@ manifests: $(PACKAGES) ## build deploy/istio/rendered anew from the overlays; ne
 second-opinion: $(PACKAGES) ## checkov over the manifests and the Terraform module; installs it (280 MB) into .cache
 	TEST_LANE=second-opinion $(BIN)/vitest run test/second-opinion
 
+.PHONY: image
+image: $(PACKAGES) ## builds the approval service's image in Docker and runs it as its manifest says; NODE_IMAGE, else a base of this machine's Node
+	TEST_LANE=image $(BIN)/vitest run test/image
+
 .PHONY: fuzz
 fuzz: build ## mutated requests, responses, configurations, approvals and tokens, no trap allowed
 	$(call lane,fuzz,test/fuzz)

@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
 /** What needs Go, takes long, or installs much: lanes of their own, which `make` names in TEST_LANE. */
-const lanes = ["mesh", "second-opinion", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
+const lanes = ["image", "mesh", "second-opinion", "soak"].filter((lane) => lane !== process.env.TEST_LANE);
 const exclude = [...configDefaults.exclude, ...lanes.map((lane) => `test/${lane}/**`)];
 
 /**

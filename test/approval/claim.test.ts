@@ -1,7 +1,6 @@
 // A claim counts once: many guards, several replicas that are processes of their own, one database, and somebody who pulls plugs.
 import { createPublicKey, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +10,7 @@ import { openStore } from "../../approval/store/open-store.ts";
 import type { Store } from "../../approval/store/store.ts";
 import { verifyReceipt } from "../../src/approval/receipt.ts";
 import { createSigningKey, type ServiceProcess, startService } from "../../src/approval/try/service-process.ts";
+import { freePort } from "../free-port.ts";
 import { pause } from "../integration/wire.ts";
 import { postgresDatabases, sqliteFiles, type TestDatabase } from "./databases.ts";
 import type { PostgresServer } from "./postgres-server.ts";
@@ -289,15 +289,4 @@ async function startFleet(database: TestDatabase): Promise<Fleet> {
   const fleet = new Fleet(place, store);
   await Promise.all(Array.from({ length: REPLICAS }, (_, index) => fleet.start(index)));
   return fleet;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -1,11 +1,11 @@
 // A real PostgreSQL of one's own: in a temporary folder, on a loopback port, under a user that is not root. It can be killed and started again.
 import { chownSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
 import { type Child, startChild } from "../../src/child.ts";
 import { debianFolder } from "../debian-program.ts";
+import { freePort } from "../free-port.ts";
 import { pause } from "../integration/wire.ts";
 
 /** `nobody` on every Linux: PostgreSQL does not run as root. */
@@ -44,6 +44,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const { code } = await initdb.exited;
   if (code !== 0) throw new Error(`initdb ended with ${code}`);
 
+  // The server needs the same one after a restart, so the system cannot choose it.
   const port = await freePort();
   let server: Child | undefined;
   let databases = 0;
@@ -97,16 +98,4 @@ async function untilItAnswers(url: string, server: Child): Promise<void> {
     await pause(POLL_MS);
   }
   throw new Error(`postgres: ${server.running() ? `no answer after ${START_MS} ms` : "it has ended"}`);
-}
-
-/** A port that is free now. The server needs the same one after a restart, so the system cannot choose it. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { projectPath } from "../../src/project.ts";
+import { freePort } from "../free-port.ts";
 import { launchBrowser, openWindow } from "./browser.ts";
 import { addPasskey, approve, deny, expectStanding, signIn } from "./person.ts";
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-run-test-"));
-  const free = await freePorts(PORTS.length);
+  const free = await Promise.all(PORTS.map(freePort));
   ports = Object.fromEntries(PORTS.map((name, index) => [name, String(free[index])])) as typeof ports;
 });
 
@@ -92,17 +93,6 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-  }
-  const found = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return found;
 }
 
 describe("a trial of approvals", () => {

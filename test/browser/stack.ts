@@ -1,8 +1,6 @@
 // The approval service as it runs for others: one or more replicas as processes behind one port, a database, and a provider of sign-ins.
 // With a guard: a real Envoy with the filter and its token check, and an MCP server that notes what has come through.
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import {
@@ -25,6 +23,7 @@ import { addLocalCluster } from "../../src/envoy/local-cluster.ts";
 import { type EnvoyProcess, startEnvoy } from "../../src/envoy/process.ts";
 import { requireTokens } from "../../src/envoy/token-check.ts";
 import { projectPath } from "../../src/project.ts";
+import { freePort } from "../free-port.ts";
 import { startBalancer } from "./balancer.ts";
 import { type GuardSide, guardSide } from "./guard-side.ts";
 
@@ -84,7 +83,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       options.databaseUrl === undefined ? { file: path.join(folder, "approval.db") } : { url: options.databaseUrl };
     const places: { port: number; filterPort: number; logFile: string }[] = [];
     for (let index = 0; index < (options.replicas ?? 1); index++) {
-      const [port, filterPort] = await freePorts();
+      const [port, filterPort] = [await freePort(), await freePort()];
       places.push({ port, filterPort, logFile: path.join(folder, `service-${index}.log`) });
     }
     const start = (index: number): Promise<ServiceProcess> =>
@@ -177,16 +176,4 @@ export async function startGuard(stack: Stack, upstream: Upstream, options: Guar
     },
     stop: envoy.stop,
   };
-}
-
-/** Two ports that nobody listens on. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()] as const;
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-  }
-  const ports = servers.map((server) => (server.address() as AddressInfo).port) as [number, number];
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

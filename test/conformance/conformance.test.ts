@@ -3,10 +3,9 @@
 // and through a guard with a policy that lists what the server announces: each check must say the same, except where both
 // refuse in different words. Then one tool is taken off the list: what differs must be the checks that call it. Where the
 // suite cannot be installed, a line says why.
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { projectPath } from "../../src/project.ts";
+import { freePort } from "../free-port.ts";
 import type { RunningEnvoy } from "../integration/drivers/driver.ts";
 import { processDriver } from "../integration/drivers/process.ts";
 import { SECOND_GENERATION } from "../integration/mcp-clients.ts";
@@ -119,15 +118,6 @@ async function policyFor(origin: string) {
   } finally {
     await session.close();
   }
-}
-
-/** A port of the loopback address that nobody uses now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 interface Templates {

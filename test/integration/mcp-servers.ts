@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createRequire } from "node:module";
-import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { toNodeHandler } from "@modelcontextprotocol/node";
@@ -13,6 +13,7 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { createMcpHandler, Server as ModernServer } from "@modelcontextprotocol/server";
 import { startChild } from "../../src/child.ts";
+import { freePort } from "../free-port.ts";
 import { pause } from "./wire.ts";
 
 const START_TIMEOUT_MS = 20_000;
@@ -211,15 +212,6 @@ async function listening(server: ReturnType<typeof createServer>): Promise<numbe
   server.listen(0, "0.0.0.0");
   await once(server, "listening");
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function listens(port: number): Promise<boolean> {

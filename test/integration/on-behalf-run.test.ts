@@ -2,13 +2,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SERVER_AUDIENCE } from "../../src/on-behalf/trial.ts";
 import { projectPath } from "../../src/project.ts";
+import { freePort } from "../free-port.ts";
 
 const MAIN = projectPath("build", "node", "cli", "main.js");
 const PATIENCE = { timeout: 25_000, interval: 50 } as const;
@@ -22,7 +22,7 @@ let started: ChildProcess | undefined;
 beforeEach(async () => {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: run make build`);
   folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-run-test-"));
-  ports = Object.fromEntries(await Promise.all(PORTS.map(async (name) => [name, await freePort()])));
+  ports = Object.fromEntries(await Promise.all(PORTS.map(async (name) => [name, String(await freePort())])));
 });
 
 afterEach(() => {
@@ -31,14 +31,6 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
   rmSync(projectPath("build", `audit-${ports.PORT}.log`), { force: true });
 });
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** Starts `run` with the variables that `make` would pass on. */
 function run(variables: Record<string, string> = {}) {

@@ -4,12 +4,13 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { connect } from "node:http2";
-import { type AddressInfo, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { projectPath } from "../../src/project.ts";
+import { freePort } from "../free-port.ts";
 
 const MAIN = projectPath("build", "node", "cli", "main.js");
 const RUNNING = "Exchanges:";
@@ -26,7 +27,7 @@ beforeAll(() => {
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "mcp-guard-run-test-"));
-  [port, adminPort] = await freePorts();
+  [port, adminPort] = [await freePort(), await freePort()];
 });
 
 afterEach(async () => {
@@ -103,18 +104,6 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()] as const;
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return (server.address() as AddressInfo).port;
-    }),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [ports[0]!, ports[1]!];
 }
 
 async function listening(server: Server): Promise<number> {
