@@ -14,8 +14,9 @@ const run = promisify(execFile);
 export async function addProgram(root: string, program: string, place: string): Promise<void> {
   const target = path.join(root, place);
   await mkdir(path.dirname(target), { recursive: true });
-  // A hard link saves 100 MB of copying; across file systems only the copy works.
+  // A link to it would be linked itself, and lead nowhere in the image.
   const file = await realpath(program);
+  // A hard link saves 100 MB of copying; across file systems only the copy works.
   await link(file, target).catch(() => copyFile(file, target));
   const { stdout } = await run("ldd", [file]);
   for (const [, library] of stdout.matchAll(/(\/\S+)/g)) await addFile(root, library!);

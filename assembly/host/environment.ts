@@ -9,7 +9,7 @@ import { environ_get, environ_sizes_get } from "./wasi_snapshot_preview1";
 const VARIABLE_BYTES_MIN: u32 = 2;
 
 /** What `readVariable` gives when there is no such variable. */
-export const NO_VARIABLE: i32 = -1;
+const NO_VARIABLE: i32 = -1;
 
 const NUL: u8 = 0;
 const EQUALS: u8 = 0x3d;

@@ -9,8 +9,9 @@ const COUNT_BYTES: u32 = 4;
 const SIZES_BYTES: u32 = 8;
 
 /**
- * How many texts the list has; 0 when the `bytes` bytes at `address` are no list of at least one text, or have anything else in it: a number, a
- * truth value, a list, an empty text. An object whose values are all empty looks the same; the caller tells it from a list.
+ * How many texts the list has; 0 when the `bytes` bytes at `address` are no list of at least one text, or have anything else in it: a truth
+ * value, a list, an empty text, and nearly every number, which is the eight bytes of a double: few of those are plain text. An object whose values
+ * are all empty looks the same; the caller tells it from a list.
  */
 export function textsOf(address: usize, bytes: u32): u32 {
   if (bytes < COUNT_BYTES) return 0;

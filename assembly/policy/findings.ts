@@ -58,7 +58,7 @@ export const enum Subject {
 }
 
 /** Bytes of a subject that are kept: as many as a record can show. */
-export const SUBJECT_ROOM: u32 = RECORD_URI_MAX;
+const SUBJECT_ROOM: u32 = RECORD_URI_MAX;
 const DIGEST_BYTES: u32 = 32;
 
 /** Address of the digest. */

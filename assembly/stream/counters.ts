@@ -48,7 +48,7 @@ export const enum Count {
   DroppedRecords,
   /** Requests to the collector that failed. */
   FailedCalls,
-  /** Tokens that requests found kept, those that were given, and questions to the token endpoint that brought none. */
+  /** Tokens that requests found kept or already asked for, those that were given, and questions to the token endpoint that brought none. */
   CachedTokens,
   MintedTokens,
   FailedTokens,

@@ -50,7 +50,10 @@ const reader: JsonReader = allocateReader(DEPTH_MAX, MEMBERS_PER_OBJECT_DEFAULT,
 /** The error that the answer named: index in `ERRORS`, -1 when it is none of them. */
 let error: i32 = -1;
 
-/** Errors that concern the caller's token (RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 6750 section 3.1). */
+/**
+ * Errors that concern the caller's token (RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 6750 section 3.1). `invalid_request` can mean an
+ * actor's token too, and nothing in the answer tells which: then callers are told that theirs was not accepted.
+ */
 const ERRORS: Literal = "invalid_request invalid_grant invalid_token access_denied";
 
 /**

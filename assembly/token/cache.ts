@@ -171,7 +171,8 @@ function unlink(cache: Cache, slot: Slot): void {
   else cache.oldest = newer;
 }
 
-// --- By key. A digest of SHA-256 is spread evenly; who would have chains grow long must have that many tokens that are good. ---
+// --- By key. A digest of SHA-256 is spread evenly. Whoever chooses tokens can have chains grow, by one for each question to the token endpoint and to
+// --- `slotCount` at most, where the proxy validates another token than the one that is exchanged; a step is one comparison of a key.
 
 function bucketAt(cache: Cache, key: usize): usize {
   // SAFETY: a key has more than four bytes, and the masked number is below bucketCount.

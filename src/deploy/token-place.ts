@@ -1,11 +1,10 @@
 // What a policy says about the tokens of its callers, as far as `mcp-guard render` looks at it before the filter judges it.
+import { TOKEN_SECRET_MEMBERS, valuesOf } from "../policy/secret-members.ts";
 
 const HTTPS = 443;
 
 interface TokenMember {
   readonly service?: { readonly cluster?: unknown; readonly authority?: unknown };
-  readonly client?: { readonly secret_env?: unknown; readonly key_env?: unknown };
-  readonly actor?: { readonly token_env?: unknown };
 }
 
 function memberOf(policy: object): TokenMember | undefined {
@@ -20,9 +19,7 @@ export function exchangesTokens(policy: object): boolean {
 
 /** The variables that the guard's own credentials for the token service are in. */
 export function tokenVariables(policy: object): string[] {
-  const member = memberOf(policy);
-  const names = [member?.client?.secret_env, member?.client?.key_env, member?.actor?.token_env];
-  return names.filter((name) => typeof name === "string");
+  return valuesOf(policy, TOKEN_SECRET_MEMBERS).filter((name) => typeof name === "string");
 }
 
 /** Envoy's name for a host outside of the mesh, on the port of HTTPS. */

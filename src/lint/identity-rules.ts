@@ -1,14 +1,12 @@
 // Entries of `rules` that are for nobody, add nothing, or stand there twice (docs/policy.md, `rules`).
 import type { Filter } from "../policy/filter.ts";
 import { type ApprovalMember, isFlagged } from "../policy/flagged.ts";
+import { isTrustDomain } from "../policy/trust-domain.ts";
 import type { Told } from "./finding.ts";
 import { listedNames } from "./listed.ts";
 import { isBelow } from "./roots.ts";
 import { quoted } from "./schema.ts";
 import type { Name, View } from "./view.ts";
-
-/** A workload's id up to its path: who vouches for it. */
-const TRUST_DOMAIN = /^spiffe:\/\/[^/]+$/;
 
 /** What the rules of a policy are told. The filter itself is asked which roots lie in each other. */
 export function identityRuleFindings(policy: View, filter: Filter): Told[] {
@@ -52,7 +50,7 @@ function principalFindings(rule: View, sources: Sources): Told[] {
       const told = (path: Name["path"], what: string, expected: string): Told[] => [
         { rule: "rule-unmatched", path, what, expected, mend: "take the entry out" },
       ];
-      const isPeer = TRUST_DOMAIN.test(issuer.text);
+      const isPeer = isTrustDomain(issuer.text);
       if (isPeer && !value.text.startsWith(`${issuer.text}/`)) {
         const what = `found ${quoted(value.text)}, which is no workload of ${quoted(issuer.text)}`;
         return told(value.path, what, "the SPIFFE id of a workload of that trust domain");

@@ -1,17 +1,10 @@
 // The filter itself as a witness: what it says of a policy, and whether a URI passes one. It is the module that Envoy runs.
 import { Vm } from "../host/index.ts";
+import { SECRET_MEMBERS, valuesOf } from "./secret-members.ts";
 
 const REFUSED = "mcp-guard: configuration refused: ";
 
-/** Where a policy names variables of the VM's environment. */
-const SECRET_MEMBERS: readonly (readonly string[])[] = [
-  ["approval", "service", "secret_env"],
-  ["token_exchange", "client", "secret_env"],
-  ["token_exchange", "client", "key_env"],
-  ["token_exchange", "actor", "token_env"],
-];
-
-/** What such a variable has here: printable like a secret and a token, and DER in base64 like a key. It opens nothing. */
+/** What a secret has here: printable like a secret and a token, and DER in base64 like a key. It opens nothing. */
 const STAND_IN = Buffer.from([0x30, 0x02, 0x05, 0x00]).toString("base64");
 
 /** Why the filter refuses a policy, in its own words. */
@@ -93,13 +86,8 @@ function secretVariables(configuration: string | Uint8Array): string[] {
   } catch {
     return [];
   }
-  return SECRET_MEMBERS.flatMap((steps) => {
-    let inner = value;
-    for (const step of steps) {
-      if (typeof inner !== "object" || inner === null || !Object.hasOwn(inner, step)) return [];
-      inner = (inner as Record<string, unknown>)[step];
-    }
-    // Of any other name the filter says itself that it is none.
-    return typeof inner === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(inner) ? [inner] : [];
-  });
+  // Of any other name the filter says itself that it is none.
+  return valuesOf(value, SECRET_MEMBERS).filter(
+    (name): name is string => typeof name === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name),
+  );
 }

@@ -39,7 +39,7 @@ const POLICY = `    authorization: exchange
     rules:
     - principals: [{ issuer: https://login.example, value: ann }, { issuer: spiffe://cluster.local/ns/door/sa/porter, value: bob }]
       tool_allowlist: [close_ticket]
-    - principals: [{ issuer: cluster.local, value: spiffe://cluster.local/ns/door/sa/porter }]
+    - principals: [{ issuer: spiffe://cluster.local, value: spiffe://cluster.local/ns/door/sa/porter }]
       tool_allowlist: [count_tickets]
 `;
 const JWKS = "    jwksUri: https://login.example/keys\n";
@@ -211,6 +211,12 @@ export const BROKEN_TOKENS: readonly Broken[] = [
     what: "a rule for people of an issuer that nobody has",
     set: "exchanging",
     edits: change("{ issuer: https://login.example, value: ann }", "{ issuer: https://logon.example, value: ann }"),
+  },
+  {
+    rule: "rule-without-source",
+    what: "a rule for workloads of a trust domain that is written like a host name",
+    set: "exchanging",
+    edits: change("issuer: spiffe://cluster.local, value", "issuer: cluster.local, value"),
   },
   {
     rule: "rule-without-source",

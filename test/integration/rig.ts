@@ -12,7 +12,7 @@ export type Protocol = "h1" | "h2";
 export const PROTOCOLS: readonly Protocol[] = ["h1", "h2"];
 
 /** The two header modes, each as it is meant to be run: what is configured, and what Envoy is told. */
-export const HEADER_MODES = {
+const HEADER_MODES = {
   release: { configuration: {}, allowOnHeadersStop: false },
   hold: { configuration: { request_headers: "hold" }, allowOnHeadersStop: true },
 } as const;

@@ -102,7 +102,7 @@ function textsOf(claim: PropertyValue | undefined): readonly string[] {
 }
 
 /** Whether all selectors of a rule match. */
-export function isFor(rule: Rule, caller: Caller, identity: Identity | undefined): boolean {
+function isFor(rule: Rule, caller: Caller, identity: Identity | undefined): boolean {
   const { principals, groups, workloads } = rule;
   const isPrincipal = principals?.some(({ issuer, value }) => identity?.issuer === issuer && identity.value === value);
   const isMember = groups?.some(({ issuer, claim, value }) =>

@@ -1,6 +1,7 @@
 // Point 2, at the callers' tokens: what becomes of the Authorization header, and when a guard exchanges tokens (RFC 8693), whether it gets them, whom it
 // takes them to, and where its own credentials come from.
 import { placeOfCluster } from "../../deploy/approval-place.ts";
+import { TOKEN_SECRET_MEMBERS } from "../../policy/secret-members.ts";
 import { type Plugin, policyPath, tokenIssuers } from "../guard.ts";
 import { get, isRecord, type KubeObject, list, text, texts } from "../kube-object.ts";
 import { type Hit, hit, type Rule } from "../rule.ts";
@@ -237,13 +238,9 @@ function exchangedTokens(guard: Plugin, server: Server, world: World): ReturnTyp
 
 /** The variables that a guard's own credentials for the token service are in, and where the policy names them. */
 function secretsOf(guard: Plugin): { name: string; path: Path }[] {
-  return [
-    ["client", "secret_env"],
-    ["client", "key_env"],
-    ["actor", "token_env"],
-  ].flatMap((members) => {
-    const name = text(get(guard.policy, "token_exchange", ...members));
-    return name === "" ? [] : [{ name, path: policyPath(guard, "token_exchange", ...members) }];
+  return TOKEN_SECRET_MEMBERS.flatMap((members) => {
+    const name = text(get(guard.policy, ...members));
+    return name === "" ? [] : [{ name, path: policyPath(guard, ...members) }];
   });
 }
 

@@ -1,12 +1,11 @@
 // Point 5: are all tool calls traceable to a specific human user id? The guard must know the human, and what it records must be written out.
+import { isTrustDomain } from "../../policy/trust-domain.ts";
 import { policyPath, policyRules, tokenIssuers } from "../guard.ts";
 import { get, isRecord, type KubeObject, list, text, texts } from "../kube-object.ts";
 import { providerOf } from "../mesh-config.ts";
 import { type Hit, hit, type Rule, type Unanswered } from "../rule.ts";
 import { hasTargets, type Server, selectsServer, type World } from "../world.ts";
 
-/** A trust domain (SPIFFE-ID section 2.1): no scheme, no path. */
-const TRUST_DOMAIN = /^[a-z0-9._-]+$/;
 const RECORD = "%FILTER_STATE(wasm.mcp_audit:PLAIN)%";
 
 export const traceRules: readonly Rule[] = [
@@ -76,8 +75,7 @@ export const traceRules: readonly Rule[] = [
         for (const [index, rule] of policyRules(guard.policy).entries()) {
           for (const [at, principal] of list(get(rule, "principals")).entries()) {
             const issuer = text(get(principal, "issuer"));
-            // The issuer of a workload is its trust domain, which is written like a host name.
-            if (sources.has(issuer) || TRUST_DOMAIN.test(issuer)) continue;
+            if (sources.has(issuer) || isTrustDomain(issuer)) continue;
             yield hit(
               guard.object,
               policyPath(guard, "rules", index, "principals", at, "issuer"),
